@@ -1,0 +1,141 @@
+/* instance.h - an orchestration or an entity with an id, and what its log makes of it
+ *
+ * Everything that ever happens to an instance is in its log: for an orchestration the events of
+ * its history (event.h), for an entity the patches of its state (doc.h). A step adds bytes to logs;
+ * a commit makes them last; instance_apply() makes an instance of them again. There is one such
+ * function, used after a step and in recovery alike, so what recovery sees cannot differ from what
+ * was.
+ *
+ *     uid      a number that is never used twice; what journal and checkpoint call it by
+ *     id       what people call it by: the orchestration's id; of an entity "@name@key", the name in
+ *              lower case
+ *
+ * An orchestration keeps its log as it is (a replay needs all of it). An entity keeps the document
+ * and, once that is large, the log since it was last saved, so that saving costs what changed.
+ *
+ * What an orchestration still waits for that the world has to bring, timers and activities, is its
+ * pending list: what recovery has to set going again.
+ *
+ * The links and the numbers at the end belong to table.h, store.h and the partition; they are here
+ * so that a million instances need no second allocation each.
+ */
+#ifndef CORE_INSTANCE_H
+#define CORE_INSTANCE_H
+
+#include "base/doc.h"
+#include "core/event.h"
+
+enum instance_kind { INSTANCE_ORCHESTRATION = 1, INSTANCE_ENTITY = 2 };
+
+/* Nothing is due; later than any time. */
+#define NEVER_MS INT64_MAX
+
+struct pending {
+    uint32_t id;
+    bool is_done;           /* taken out, but not yet out of the array */
+    bool is_activity;       /* else a timer */
+    int64_t due_ms;         /* timer */
+    uint32_t history_bytes; /* activity: where its TaskScheduled stands */
+};
+
+/* Sorted by id, since ids only grow. */
+struct pending_list {
+    struct pending *at;
+    uint32_t len;
+    uint32_t cap;
+    uint32_t done;       /* how many of them are */
+    uint32_t activities; /* how many are activities and not done */
+};
+
+struct orchestration {
+    struct buf history;
+    size_t output_bytes; /* where in history the result of ExecutionCompleted stands; 0: running */
+    struct pending_list pending;
+    struct session *session; /* the resident coroutine, or NULL; see session.h */
+    int64_t last_ms;         /* time of the last turn; the next is not before it */
+};
+
+struct entity {
+    struct doc doc;
+    struct buf unsaved; /* patches since the last save, while the document is large */
+};
+
+struct instance {
+    uint64_t uid;
+    char *id;
+    uint32_t id_len;
+    uint8_t kind;   /* enum instance_kind */
+    uint8_t status; /* ks_runtime_status */
+    char *name;     /* of the orchestration, or of the entity in lower case */
+    int64_t created_ms;
+    int64_t updated_ms;
+    int64_t due_ms; /* first timer or expiry; NEVER_MS */
+    union {
+        struct orchestration orchestration;
+        struct entity entity;
+    };
+
+    /* table.h */
+    uint64_t id_hash;
+    struct instance *next_by_id, *next_by_uid;
+    struct instance *newer, *older; /* in the list of those clean, or of those dirty */
+    uint32_t heap_index;            /* timers.h; 0: not in the heap */
+    /* store.h */
+    uint64_t dirty_sequence; /* the first commit that the checkpoint does not have; 0: clean */
+    uint64_t last_sequence;  /* the last commit that changed it */
+    size_t saved_bytes;      /* of the log, that the checkpoint has or is being given */
+    bool is_being_saved;
+    bool is_known_to_checkpoint; /* has a row there */
+    /* partition.h */
+    uint64_t changed_in_pass; /* the pass that last changed it */
+    size_t counted_bytes;     /* what the partition counts its memory as */
+};
+
+struct instance *instance_new(uint64_t uid, enum instance_kind kind, struct str id, struct str name,
+                              int64_t created_ms);
+void instance_free(struct instance *inst);
+
+/* Applies log bytes. 0, or -1 when they are none that could have been written; then the instance is
+ * good for nothing. scratch is used and left as it was found but for memory it grew by. */
+int instance_apply(struct instance *inst, const void *log, size_t len, ks_arena *scratch);
+/* For an entity whose document has the changes already: keeps the bytes for the next save. */
+void instance_note(struct instance *inst, const void *log, size_t len);
+
+/* Log bytes that have an entity deleted at a time. */
+void instance_log_expire(struct buf *log, int64_t due_ms);
+
+/* The result of an orchestration that is over, in mem; NULL while it runs. */
+const ks_val *instance_output(const struct instance *inst, ks_arena *mem);
+
+/* About how much memory it takes. */
+size_t instance_bytes(const struct instance *inst);
+
+/* What is pending, by task id; NULL when it is not (any more). */
+const struct pending *instance_pending(const struct instance *inst, uint32_t id);
+
+/* What the checkpoint keeps of an instance. Every log byte is in exactly one save, or in a state
+ * that was saved whole. */
+struct image {
+    bool is_whole;     /* state replaces everything that was saved before, logs included */
+    struct str state;  /* entity, whole: its document as JSON text; else empty */
+    struct str log;    /* to be appended: history or patches */
+    struct str input;  /* orchestration: JSON text, for people; empty when it does not change */
+    struct str output; /* orchestration that is over: JSON text, for people */
+};
+
+/* The image of everything not saved yet; texts in out (which must not be used while the image
+ * is). What it says counts as saved from now on. */
+void instance_save(struct instance *inst, struct buf *out, struct image *ret);
+/* As if it had never been saved: the next image is whole. */
+void instance_unsave(struct instance *inst);
+
+/* When a restart has to look at the instance: its due_ms; 0, at once, while activities are to be
+ * started again; NEVER_MS. What the checkpoint's due column says. */
+int64_t instance_wake_ms(const struct instance *inst);
+
+/* Makes a new instance (of the saved id, kind, times and wake time) whole with its saved state
+ * (entity; may be empty) and the saved logs, in order. 0, or -1 when they are damaged. */
+int instance_restore(struct instance *inst, int64_t wake_ms, struct str state, struct str log,
+                     ks_arena *scratch);
+
+#endif

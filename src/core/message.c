@@ -1,0 +1,193 @@
+#include "core/message.h"
+
+#include "core/session.h"
+
+#include <ctype.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+void message_append(struct message_list *list, struct message *m)
+{
+    m->next = NULL;
+    if (list->last)
+        list->last->next = m;
+    else
+        list->first = m;
+    list->last = m;
+}
+
+void message_append_all(struct message_list *list, const struct message_list *more)
+{
+    if (!more->first)
+        return;
+    if (list->last)
+        list->last->next = more->first;
+    else
+        list->first = more->first;
+    list->last = more->last;
+}
+
+void message_encode(struct buf *out, const struct message *m)
+{
+    buf_byte(out, (uint8_t)m->type);
+    buf_varint(out, m->task_id);
+    buf_varint(out, m->uid);
+    buf_string(out, m->target);
+    buf_string(out, m->name);
+    val_encode(out, m->val);
+}
+
+static struct str str_dup(ks_arena *mem, struct str s)
+{
+    return (struct str){arena_strndup(mem, s.at, s.len), s.len};
+}
+
+struct message *message_decode(struct reader *r, ks_arena *mem)
+{
+    struct message *m = ks_alloc(mem, sizeof *m);
+    m->type = read_byte(r);
+    m->task_id = (uint32_t)read_varint(r);
+    m->uid = read_varint(r);
+    m->target = str_dup(mem, read_string(r));
+    m->name = str_dup(mem, read_string(r));
+    m->val = val_decode(mem, r);
+    if (m->type < MESSAGE_START || m->type > MESSAGE_RESULT)
+        r->is_bad = true;
+    return r->is_bad ? NULL : m;
+}
+
+/* ---- entity ids ---- */
+
+struct str entity_id(ks_arena *mem, struct str name, struct str key)
+{
+    size_t len = name.len + key.len + 2;
+    char *id = arena_alloc(mem, len + 1);
+    id[0] = '@';
+    for (size_t i = 0; i < name.len; i++)
+        id[1 + i] = (char)tolower((unsigned char)name.at[i]);
+    id[1 + name.len] = '@';
+    if (key.len)
+        memcpy(id + 2 + name.len, key.at, key.len);
+    id[len] = 0;
+    return (struct str){id, len};
+}
+
+bool entity_id_parts(struct str id, struct str *ret_name, struct str *ret_key)
+{
+    const char *second = id.len > 1 && id.at[0] == '@' ? memchr(id.at + 1, '@', id.len - 1) : NULL;
+    if (!second)
+        return false;
+    *ret_name = (struct str){id.at + 1, (size_t)(second - id.at) - 1};
+    *ret_key = (struct str){second + 1, id.len - ret_name->len - 2};
+    return true;
+}
+
+/* ---- what may be sent ---- */
+
+static bool has_only_good_bytes(struct str s)
+{
+    for (size_t i = 0; i < s.len; i++)
+        if ((uint8_t)s.at[i] < 0x20 || s.at[i] == 0x7F || strchr("/\\#?", s.at[i]))
+            return false;
+    return utf8_is_valid(s);
+}
+
+static const char *check_target(const struct message *m)
+{
+    struct str name, key;
+    if (m->type == MESSAGE_SIGNAL) {
+        if (!entity_id_parts(m->target, &name, &key) || name.len == 0 || name.len > KS_NAME_MAX)
+            return "an entity's name has to be 1 to 128 bytes";
+        if (key.len > KS_ID_MAX)
+            return "an entity's key has to be at most 256 bytes";
+        if (!has_only_good_bytes(key))
+            return "Entity keys must not contain /, \\, #, ?, or control characters.";
+        return NULL;
+    }
+    if (m->target.len == 0 || m->target.len > KS_ID_MAX)
+        return "an instance id has to be 1 to 256 bytes";
+    if (m->target.at[0] == '@' || !has_only_good_bytes(m->target))
+        return "Instance ids must not start with @ or contain /, \\, #, ?, or control characters.";
+    return NULL;
+}
+
+const char *message_check(const struct message *m)
+{
+    const char *why = check_target(m);
+    if (!why && (m->name.len == 0 || m->name.len > KS_NAME_MAX))
+        why = "a function's, event's or operation's name has to be 1 to 128 bytes";
+    if (!why && !utf8_is_valid(m->name))
+        why = "a function's, event's or operation's name has to be UTF-8";
+    return why ? why : val_check(m->val);
+}
+
+/* ---- the outbox ---- */
+
+void outbox_send(ks_outbox *out, const struct message *m)
+{
+    const char *why = message_check(m);
+    if (out->error)
+        return;
+    if (why) {
+        out->error = why;
+        return;
+    }
+    if (out->session && !session_sends(out->session, m))
+        return; /* a replay: it was sent then */
+    struct message *copy = arena_memdup(out->mem, m, sizeof *m);
+    copy->target = str_dup(out->mem, m->target);
+    copy->name = str_dup(out->mem, m->name);
+    copy->val = val_copy(out->mem, m->val);
+    message_append(&out->sent, copy);
+}
+
+void outbox_append(ks_outbox *out, ks_outbox *more)
+{
+    message_append_all(&out->sent, &more->sent);
+    if (!more->first_line)
+        return;
+    if (out->last_line)
+        out->last_line->next = more->first_line;
+    else
+        out->first_line = more->first_line;
+    out->last_line = more->last_line;
+}
+
+void ks_start(ks_outbox *out, const char *orchestration, const char *id, const ks_val *input)
+{
+    outbox_send(out, &(struct message){.type = MESSAGE_START,
+                                       .target = str_of(id),
+                                       .name = str_of(orchestration),
+                                       .val = input});
+}
+
+void ks_raise(ks_outbox *out, const char *id, const char *event, const ks_val *val)
+{
+    outbox_send(out, &(struct message){.type = MESSAGE_EVENT,
+                                       .target = str_of(id),
+                                       .name = str_of(event),
+                                       .val = val});
+}
+
+void ks_signal(ks_outbox *out, ks_ref entity, const char *operation, const ks_val *arg)
+{
+    struct str id = entity_id(out->mem, str_of(entity.entity), str_of(entity.key));
+    outbox_send(out, &(struct message){.type = MESSAGE_SIGNAL,
+                                       .target = id,
+                                       .name = str_of(operation),
+                                       .val = arg});
+}
+
+void ks_log(ks_outbox *out, const char *format, ...)
+{
+    char text[1024];
+    va_list args;
+    if (out->session && session_is_replaying(out->session))
+        return;
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    struct log_line *line = ks_alloc(out->mem, sizeof *line);
+    line->text = arena_strndup(out->mem, text, strlen(text));
+    outbox_append(out, &(ks_outbox){.first_line = line, .last_line = line});
+}

@@ -1,0 +1,74 @@
+/* message.h - what an instance, a client or the outside sends an instance, and the outbox
+ *
+ * A step sends by putting messages into its outbox; they count when the step is over and has not
+ * failed. Messages and their values live in the arena of the pass, so that what was sent does not
+ * change when the state it was taken from does.
+ */
+#ifndef CORE_MESSAGE_H
+#define CORE_MESSAGE_H
+
+#include "base/value.h"
+
+enum message_type {
+    MESSAGE_START = 1,  /* orchestration `name` under the id `target` */
+    MESSAGE_EVENT = 2,  /* external event `name` for the orchestration `target` */
+    MESSAGE_SIGNAL = 3, /* operation `name` of the entity `target`, "@name@key" */
+    MESSAGE_TIMER = 4,  /* a timer of `uid` is due */
+    MESSAGE_RESULT = 5  /* activity `task_id` of `uid` is done */
+};
+
+struct message {
+    struct message *next;
+    enum message_type type;
+    uint32_t task_id;
+    uint64_t uid;
+    struct str target;
+    struct str name;
+    const ks_val *val;
+};
+
+struct message_list {
+    struct message *first;
+    struct message *last;
+};
+
+void message_append(struct message_list *list, struct message *m);
+void message_append_all(struct message_list *list, const struct message_list *more);
+
+void message_encode(struct buf *out, const struct message *m);
+/* In mem, all of it. NULL when the bytes are no message. */
+struct message *message_decode(struct reader *r, ks_arena *mem);
+
+struct log_line {
+    struct log_line *next;
+    const char *text;
+};
+
+struct session;
+struct ks_outbox {
+    ks_arena *mem; /* the pass's */
+    struct message_list sent;
+    struct log_line *first_line, *last_line;
+    const char *error;       /* the first; NULL: none */
+    struct session *session; /* of an orchestration: its sends are commands of its history */
+};
+
+/* Sends m (a copy is made) unless something is wrong with it. */
+void outbox_send(ks_outbox *out, const struct message *m);
+void outbox_append(ks_outbox *out, ks_outbox *more);
+
+/* The limits of ids, names and values that are sent; NULL when all is well. */
+const char *message_check(const struct message *m);
+
+/* "@registrylist@7f" */
+struct str entity_id(ks_arena *mem, struct str name, struct str key);
+/* The parts of one; false when it is none. */
+bool entity_id_parts(struct str id, struct str *ret_name, struct str *ret_key);
+
+enum {
+    KS_ID_MAX = 256,        /* bytes of an orchestration's id or an entity's key */
+    KS_NAME_MAX = 128,      /* bytes of a function's, event's or operation's name */
+    KS_PAYLOAD_MAX = 1 << 20 /* bytes of an input, a result, an event, an argument, encoded */
+};
+
+#endif

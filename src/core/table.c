@@ -1,0 +1,206 @@
+#include "core/table.h"
+
+#include "base/die.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
+enum { CHAINS_AT_FIRST = 64, MOVES_AN_INSERTION = 8 };
+
+static uint64_t uid_hash(uint64_t uid)
+{
+    uid *= 0x9E3779B97F4A7C15u;
+    return uid ^ (uid >> 32);
+}
+
+static void chains_new(struct table *t, size_t count)
+{
+    t->by_id = die_zalloc(count * sizeof t->by_id[0]);
+    t->by_uid = die_zalloc(count * sizeof t->by_uid[0]);
+    t->mask = count - 1;
+}
+
+void table_init(struct table *t, uint64_t hash_seed)
+{
+    *t = (struct table){.hash_seed = hash_seed};
+    chains_new(t, CHAINS_AT_FIRST);
+}
+
+static void list_free(struct table_list *list)
+{
+    while (list->newest) {
+        struct instance *inst = list->newest;
+        list->newest = inst->older;
+        instance_free(inst);
+    }
+}
+
+void table_free(struct table *t)
+{
+    list_free(&t->clean);
+    list_free(&t->dirty);
+    free(t->by_id);
+    free(t->by_uid);
+    free(t->old_by_id);
+    free(t->old_by_uid);
+    *t = (struct table){0};
+}
+
+/* ---- chains ---- */
+
+static struct instance **id_chain(struct table *t, uint64_t hash)
+{
+    if (t->old_by_id && (hash & t->old_mask) >= t->moved)
+        return &t->old_by_id[hash & t->old_mask];
+    return &t->by_id[hash & t->mask];
+}
+
+static struct instance **uid_chain(struct table *t, uint64_t uid)
+{
+    uint64_t hash = uid_hash(uid);
+    if (t->old_by_uid && (hash & t->old_mask) >= t->moved)
+        return &t->old_by_uid[hash & t->old_mask];
+    return &t->by_uid[hash & t->mask];
+}
+
+static void move_chain(struct table *t, size_t i)
+{
+    struct instance *inst = t->old_by_id[i];
+    while (inst) {
+        struct instance *next = inst->next_by_id;
+        struct instance **chain = &t->by_id[inst->id_hash & t->mask];
+        inst->next_by_id = *chain;
+        *chain = inst;
+        inst = next;
+    }
+    inst = t->old_by_uid[i];
+    while (inst) {
+        struct instance *next = inst->next_by_uid;
+        struct instance **chain = &t->by_uid[uid_hash(inst->uid) & t->mask];
+        inst->next_by_uid = *chain;
+        *chain = inst;
+        inst = next;
+    }
+}
+
+static void grow(struct table *t)
+{
+    if (!t->old_by_id && t->count > t->mask) {
+        t->old_by_id = t->by_id;
+        t->old_by_uid = t->by_uid;
+        t->old_mask = t->mask;
+        t->moved = 0;
+        chains_new(t, (t->mask + 1) * 2);
+    }
+    for (int i = 0; i < MOVES_AN_INSERTION && t->old_by_id; i++) {
+        move_chain(t, t->moved++);
+        if (t->moved > t->old_mask) {
+            free(t->old_by_id);
+            free(t->old_by_uid);
+            t->old_by_id = NULL;
+            t->old_by_uid = NULL;
+        }
+    }
+}
+
+struct instance *table_find(struct table *t, struct str id)
+{
+    uint64_t hash = XXH3_64bits_withSeed(id.at, id.len, t->hash_seed);
+    struct instance *inst = *id_chain(t, hash);
+    while (inst && (inst->id_hash != hash || inst->id_len != id.len ||
+                    memcmp(inst->id, id.at, id.len) != 0))
+        inst = inst->next_by_id;
+    return inst;
+}
+
+struct instance *table_find_uid(struct table *t, uint64_t uid)
+{
+    struct instance *inst = *uid_chain(t, uid);
+    while (inst && inst->uid != uid)
+        inst = inst->next_by_uid;
+    return inst;
+}
+
+/* ---- lists ---- */
+
+static void list_push(struct table_list *list, struct instance *inst)
+{
+    inst->newer = NULL;
+    inst->older = list->newest;
+    if (list->newest)
+        list->newest->newer = inst;
+    else
+        list->oldest = inst;
+    list->newest = inst;
+    list->count++;
+}
+
+static void list_take(struct table_list *list, struct instance *inst)
+{
+    if (inst->newer)
+        inst->newer->older = inst->older;
+    else
+        list->newest = inst->older;
+    if (inst->older)
+        inst->older->newer = inst->newer;
+    else
+        list->oldest = inst->newer;
+    list->count--;
+}
+
+void table_add(struct table *t, struct instance *inst)
+{
+    grow(t);
+    inst->id_hash = XXH3_64bits_withSeed(inst->id, inst->id_len, t->hash_seed);
+    struct instance **by_id = id_chain(t, inst->id_hash);
+    struct instance **by_uid = uid_chain(t, inst->uid);
+    inst->next_by_id = *by_id;
+    inst->next_by_uid = *by_uid;
+    *by_id = inst;
+    *by_uid = inst;
+    t->count++;
+    assert(!inst->dirty_sequence);
+    list_push(&t->clean, inst);
+}
+
+void table_remove(struct table *t, struct instance *inst)
+{
+    struct instance **at = id_chain(t, inst->id_hash);
+    while (*at != inst)
+        at = &(*at)->next_by_id;
+    *at = inst->next_by_id;
+    at = uid_chain(t, inst->uid);
+    while (*at != inst)
+        at = &(*at)->next_by_uid;
+    *at = inst->next_by_uid;
+    t->count--;
+    list_take(inst->dirty_sequence ? &t->dirty : &t->clean, inst);
+}
+
+void table_touch(struct table *t, struct instance *inst)
+{
+    if (inst->dirty_sequence || t->clean.newest == inst)
+        return;
+    list_take(&t->clean, inst);
+    list_push(&t->clean, inst);
+}
+
+void table_dirty(struct table *t, struct instance *inst, uint64_t sequence)
+{
+    if (inst->dirty_sequence)
+        return;
+    list_take(&t->clean, inst);
+    inst->dirty_sequence = sequence;
+    list_push(&t->dirty, inst);
+}
+
+void table_clean(struct table *t, struct instance *inst)
+{
+    assert(inst->dirty_sequence);
+    list_take(&t->dirty, inst);
+    inst->dirty_sequence = 0;
+    list_push(&t->clean, inst);
+}

@@ -1,0 +1,46 @@
+/* table.h - the instances that are in memory
+ *
+ * By id and by uid. A resident instance is in one of two lists: clean ones in the order they were
+ * last looked at (so that the oldest can be let go), dirty ones, whose newest state only the journal
+ * has, in the order they became dirty. Growing moves a few chains an insertion, so that no
+ * insertion waits for a million others.
+ */
+#ifndef CORE_TABLE_H
+#define CORE_TABLE_H
+
+#include "core/instance.h"
+
+struct table_list {
+    struct instance *newest, *oldest;
+    size_t count;
+};
+
+struct table {
+    struct instance **by_id, **by_uid;         /* chains; mask + 1 of them */
+    struct instance **old_by_id, **old_by_uid; /* while growing: chains not moved yet */
+    size_t mask, old_mask;
+    size_t moved; /* old chains moved so far */
+    size_t count;
+    uint64_t hash_seed;
+    struct table_list clean, dirty;
+};
+
+void table_init(struct table *t, uint64_t hash_seed);
+/* Frees the instances too. */
+void table_free(struct table *t);
+
+struct instance *table_find(struct table *t, struct str id);
+struct instance *table_find_uid(struct table *t, uint64_t uid);
+/* Adds one that is not there yet; it counts as clean. */
+void table_add(struct table *t, struct instance *inst);
+/* Takes it out; it is the caller's. */
+void table_remove(struct table *t, struct instance *inst);
+
+/* Was looked at: the newest of the clean ones. A dirty one stays where it is. */
+void table_touch(struct table *t, struct instance *inst);
+/* From clean to dirty as of a commit; one that is dirty already stays where it is. */
+void table_dirty(struct table *t, struct instance *inst, uint64_t sequence);
+/* From dirty to clean. */
+void table_clean(struct table *t, struct instance *inst);
+
+#endif

@@ -1,0 +1,267 @@
+#include "core/session_internal.h"
+
+#include "base/die.h"
+
+#include <assert.h>
+
+/* The public context stands first in its session. */
+static struct session *session_of(ks_orch *o)
+{
+    return (struct session *)(void *)o;
+}
+
+static ks_task *task_new(struct session *s, enum task_kind kind)
+{
+    ks_task *task = ks_alloc(&s->mem, sizeof *task);
+    task->session = s;
+    task->kind = kind;
+    return task;
+}
+
+/* Takes the next id and makes the task findable by it. */
+static void task_number(ks_task *task)
+{
+    struct session *s = task->session;
+    if (s->task_count == s->task_cap) {
+        s->task_cap = s->task_cap ? s->task_cap * 2 : 4;
+        s->tasks = die_realloc(s->tasks, s->task_cap * sizeof s->tasks[0]);
+    }
+    task->id = s->task_count;
+    s->tasks[s->task_count++] = task;
+}
+
+static void parent_child_done(ks_task *parent, ks_task *child)
+{
+    if (parent->is_done)
+        return;
+    if (parent->kind == TASK_ANY) {
+        parent->winner = child;
+        task_complete(parent, child->result);
+        return;
+    }
+    if (--parent->children_left > 0)
+        return;
+    ks_arena *mem = &parent->session->mem;
+    ks_val *results = ks_array(mem);
+    const ks_val *failed = NULL;
+    for (size_t i = 0; i < parent->child_count; i++) {
+        ks_push(mem, results, parent->children[i]->result);
+        if (!failed && ks_is_error(parent->children[i]->result))
+            failed = parent->children[i]->result;
+    }
+    task_complete(parent, failed ? failed : results);
+}
+
+void task_complete(ks_task *task, const ks_val *result)
+{
+    assert(!task->is_done);
+    task->is_done = true;
+    task->result = result;
+    for (struct task_parent *p = task->parents; p; p = p->next)
+        parent_child_done(p->task, task);
+}
+
+/* ---- activities and timers ---- */
+
+static void schedule(struct session *s, const struct event *e)
+{
+    struct outcome *o = s->outcome;
+    if (o->scheduled_count == o->scheduled_cap) {
+        size_t cap = o->scheduled_cap ? o->scheduled_cap * 2 : 4;
+        struct event *more = arena_alloc(o->mem, cap * sizeof *more);
+        if (o->scheduled_count)
+            memcpy(more, o->scheduled, o->scheduled_count * sizeof *more);
+        o->scheduled = more;
+        o->scheduled_cap = cap;
+    }
+    struct event own = *e;
+    own.name = (struct str){arena_strndup(o->mem, e->name.at, e->name.len), e->name.len};
+    own.val = val_copy(o->mem, e->val);
+    o->scheduled[o->scheduled_count++] = own;
+}
+
+/* Its sends count only if it did not fail. */
+static const ks_val *run_inline(struct session *s, const ks_function *fn, uint32_t id,
+                                const ks_val *input)
+{
+    ks_outbox out = {.mem = s->outcome->mem};
+    ks_activity a = {.mem = &s->mem,
+                     .out = &out,
+                     .id = s->inst->id,
+                     .key = ks_format(&s->mem, "%s:%u", s->inst->id, id),
+                     .input = input};
+    const ks_val *result = fn->activity(&a);
+    const char *why = out.error ? out.error : val_check(result);
+    if (why)
+        result = ks_fail(&s->mem, "BadSend", "%s", why);
+    if (!ks_is_error(result))
+        outbox_append(&s->out, &out);
+    return result ? result : ks_null(&s->mem);
+}
+
+static void call_inline(ks_task *task, const ks_function *fn, const ks_val *input)
+{
+    struct session *s = task->session;
+    struct event ran = {.type = EVENT_TASK_RAN, .id = task->id, .name = str_of(fn->name)};
+    if (!s->is_replaying)
+        ran.val = run_inline(s, fn, task->id, input);
+    session_command(s, &ran);
+    task_complete(task, ran.val);
+}
+
+ks_task *ks_call(ks_orch *o, const char *activity, const ks_val *input)
+{
+    struct session *s = session_of(o);
+    const ks_function *fn = app_activity(s->app, str_of(activity));
+    const char *why = val_check(input);
+    if (!fn)
+        session_fail(s, ks_fail(&s->mem, "MissingFunction", "the app has no activity \"%s\"",
+                                activity));
+    if (why)
+        session_fail(s, ks_fail(&s->mem, "BadSend", "the input of \"%s\": %s", activity, why));
+    ks_task *task = task_new(s, TASK_ACTIVITY);
+    task_number(task);
+    if (fn->kind == KS_FN_ACTIVITY_INLINE) {
+        call_inline(task, fn, input);
+        return task;
+    }
+    struct event e = {.type = EVENT_TASK_SCHEDULED,
+                      .id = task->id,
+                      .name = str_of(fn->name),
+                      .val = input};
+    if (session_command(s, &e))
+        schedule(s, &e);
+    return task;
+}
+
+ks_task *ks_timer(ks_orch *o, int64_t due_ms)
+{
+    ks_task *task = task_new(session_of(o), TASK_TIMER);
+    task_number(task);
+    session_command(task->session, &(struct event){.type = EVENT_TIMER_CREATED,
+                                                   .id = task->id,
+                                                   .time_ms = due_ms});
+    return task;
+}
+
+/* ---- events ---- */
+
+ks_task *ks_event(ks_orch *o, const char *name)
+{
+    struct session *s = session_of(o);
+    ks_task *task = task_new(s, TASK_EVENT);
+    task->name = (struct str){arena_strndup(&s->mem, name, strlen(name)), strlen(name)};
+    struct early_event *before = NULL;
+    for (struct early_event *e = s->first_early; e; before = e, e = e->next) {
+        if (!str_is_nocase(e->name, task->name))
+            continue;
+        *(before ? &before->next : &s->first_early) = e->next;
+        if (s->last_early == e)
+            s->last_early = before;
+        task_complete(task, e->val);
+        return task;
+    }
+    if (s->last_waiting)
+        s->last_waiting->next_waiting = task;
+    else
+        s->first_waiting = task;
+    s->last_waiting = task;
+    return task;
+}
+
+static void stop_waiting(struct session *s, ks_task *task, ks_task *before)
+{
+    *(before ? &before->next_waiting : &s->first_waiting) = task->next_waiting;
+    if (s->last_waiting == task)
+        s->last_waiting = before;
+}
+
+void task_event_came(struct session *s, struct str name, const ks_val *val)
+{
+    ks_task *before = NULL;
+    for (ks_task *task = s->first_waiting; task; before = task, task = task->next_waiting) {
+        if (!str_is_nocase(task->name, name))
+            continue;
+        stop_waiting(s, task, before);
+        task_complete(task, val);
+        return;
+    }
+    struct early_event *early = ks_alloc(&s->mem, sizeof *early);
+    early->name = (struct str){arena_strndup(&s->mem, name.at, name.len), name.len};
+    early->val = val;
+    if (s->last_early)
+        s->last_early->next = early;
+    else
+        s->first_early = early;
+    s->last_early = early;
+}
+
+void ks_cancel(ks_task *task)
+{
+    struct session *s = task->session;
+    if (task->is_done || (task->kind != TASK_TIMER && task->kind != TASK_EVENT))
+        return;
+    if (task->kind == TASK_TIMER) {
+        session_command(s, &(struct event){.type = EVENT_TIMER_CANCELED, .id = task->id});
+    } else {
+        ks_task *before = NULL;
+        for (ks_task *t = s->first_waiting; t != task; t = t->next_waiting)
+            before = t;
+        stop_waiting(s, task, before);
+    }
+    task_complete(task, ks_fail(&s->mem, "Canceled", "the orchestration canceled it"));
+}
+
+/* ---- composites ---- */
+
+static ks_task *composite_new(ks_orch *o, enum task_kind kind, ks_task *const *tasks, size_t n)
+{
+    struct session *s = session_of(o);
+    ks_task *task = task_new(s, kind);
+    task->children = arena_memdup(&s->mem, tasks, n * sizeof tasks[0]);
+    task->child_count = n;
+    task->children_left = n;
+    for (size_t i = 0; i < n; i++) {
+        struct task_parent *parent = arena_alloc(&s->mem, sizeof *parent);
+        *parent = (struct task_parent){.task = task, .next = tasks[i]->parents};
+        tasks[i]->parents = parent;
+    }
+    for (size_t i = 0; i < n && !task->is_done; i++)
+        if (tasks[i]->is_done)
+            parent_child_done(task, tasks[i]);
+    if (n == 0)
+        task_complete(task, ks_array(&s->mem));
+    return task;
+}
+
+ks_task *ks_any_of(ks_orch *o, ks_task *const *tasks, size_t n)
+{
+    return composite_new(o, TASK_ANY, tasks, n);
+}
+
+ks_task *ks_all_of(ks_orch *o, ks_task *const *tasks, size_t n)
+{
+    return composite_new(o, TASK_ALL, tasks, n);
+}
+
+/* ---- waiting ---- */
+
+const ks_val *ks_try(ks_task *task)
+{
+    session_wait(task->session, task);
+    return task->result;
+}
+
+const ks_val *ks_await(ks_task *task)
+{
+    const ks_val *result = ks_try(task);
+    if (ks_is_error(result))
+        session_fail(task->session, result);
+    return result;
+}
+
+ks_task *ks_winner(ks_task *any)
+{
+    session_wait(any->session, any);
+    return any->winner;
+}
