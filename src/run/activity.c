@@ -1,0 +1,139 @@
+/* Activities on threads: scheduled by a turn, dispatched after its commit, run wherever the env runs
+ * jobs, taken back as messages. One that was running when the process died is found pending by
+ * recovery and dispatched again, under the same key.
+ *
+ * What an activity sends travels with its result and is stepped when the result is recorded, so it
+ * happens once, however often the activity ran. */
+#include "base/die.h"
+#include "run/partition_internal.h"
+
+#include <stdlib.h>
+
+struct activity {
+    struct job job; /* stands first */
+    struct activity *next;
+    struct partition *partition;
+    const ks_function *fn; /* NULL: the app has none of that name */
+    uint64_t uid;
+    uint32_t task_id;
+    char *name;
+    char *id;
+    char *key;
+    struct buf input; /* encoded */
+    struct buf result;
+    struct buf sent; /* encoded messages */
+};
+
+static void activity_free(struct activity *a)
+{
+    free(a->name);
+    free(a->id);
+    free(a->key);
+    buf_free(&a->input);
+    buf_free(&a->result);
+    buf_free(&a->sent);
+    free(a);
+}
+
+static const ks_val *run(struct activity *a, ks_arena *mem, ks_outbox *out)
+{
+    struct reader r = reader_of(a->input.at, a->input.len);
+    ks_activity public = {
+        .mem = mem, .out = out, .id = a->id, .key = a->key, .input = val_decode(mem, &r)};
+    if (!a->fn)
+        return ks_fail(mem, "MissingFunction", "the app has no activity \"%s\" any more", a->name);
+    const ks_val *result = a->fn->activity(&public);
+    const char *why = out->error ? out->error : val_check(result);
+    return why ? ks_fail(mem, "BadSend", "%s", why) : result;
+}
+
+static void work(struct job *job)
+{
+    struct activity *a = (struct activity *)job;
+    ks_arena mem;
+    arena_init(&mem, 4096);
+    ks_outbox out = {.mem = &mem};
+    const ks_val *result = run(a, &mem, &out);
+    val_encode(&a->result, result);
+    for (struct message *m = ks_is_error(result) ? NULL : out.sent.first; m; m = m->next)
+        message_encode(&a->sent, m);
+    arena_free(&mem);
+}
+
+static void done(struct job *job)
+{
+    struct activity *a = (struct activity *)job;
+    struct partition *p = a->partition;
+    a->next = NULL;
+    if (p->done_last)
+        p->done_last->next = a;
+    else
+        p->done_first = a;
+    p->done_last = a;
+    p->config.wake(p->config.ctx);
+}
+
+void activity_schedule(struct partition *p, const struct instance *inst, const struct event *e)
+{
+    struct activity *a = die_zalloc(sizeof *a);
+    a->job = (struct job){.work = work, .done = done};
+    a->partition = p;
+    a->fn = app_activity(p->app, e->name);
+    a->uid = inst->uid;
+    a->task_id = e->id;
+    a->name = die_strndup(e->name.at, e->name.len);
+    a->id = die_strndup(inst->id, inst->id_len);
+    buf_printf(&a->result, "%s:%u", inst->id, e->id);
+    a->key = die_strndup(a->result.at, a->result.len);
+    a->result.len = 0;
+    val_encode(&a->input, e->val);
+    *p->to_dispatch_last = a;
+    p->to_dispatch_last = &a->next;
+}
+
+void activity_dispatch_all(struct partition *p)
+{
+    struct activity *a = p->to_dispatch;
+    p->to_dispatch = NULL;
+    p->to_dispatch_last = &p->to_dispatch;
+    while (a) {
+        struct activity *next = a->next;
+        p->env->submit(p->env->self, &a->job, true);
+        a = next;
+    }
+}
+
+void activity_take_results(struct partition *p)
+{
+    while (p->done_first) {
+        struct activity *a = p->done_first;
+        p->done_first = a->next;
+        if (!p->done_first)
+            p->done_last = NULL;
+        struct reader r = reader_of(a->result.at, a->result.len);
+        struct message *m = ks_alloc(&p->pass_mem, sizeof *m);
+        *m = (struct message){.type = MESSAGE_RESULT,
+                              .uid = a->uid,
+                              .task_id = a->task_id,
+                              .val = val_decode(&p->pass_mem, &r)};
+        m->name = (struct str){arena_memdup(&p->pass_mem, a->sent.at, a->sent.len), a->sent.len};
+        message_append(&p->queue, m);
+        activity_free(a);
+    }
+}
+
+void activity_forget_scheduled(struct partition *p)
+{
+    while (p->to_dispatch) {
+        struct activity *a = p->to_dispatch;
+        p->to_dispatch = a->next;
+        activity_free(a);
+    }
+    p->to_dispatch_last = &p->to_dispatch;
+    while (p->done_first) {
+        struct activity *a = p->done_first;
+        p->done_first = a->next;
+        activity_free(a);
+    }
+    p->done_last = NULL;
+}

@@ -1,0 +1,353 @@
+#include "run/partition.h"
+
+#include "base/die.h"
+#include "run/partition_internal.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { RETRY_MS = 1000, TICK_MS = 1000, ARENA_BYTES = 64 * 1024 };
+
+static const struct partition_limits defaults = {
+    .sessions = 1024,
+    .memory_bytes = (size_t)512 << 20,
+    .pass_steps = 4096,
+    .pass_bytes = (size_t)4 << 20,
+};
+
+/* ---- time ---- */
+
+int64_t partition_clock_ms(const struct partition *p)
+{
+    return p->clock_base_ms + (p->env->boot_ns(p->env->self) - p->clock_base_ns) / 1000000;
+}
+
+static void clock_set(struct partition *p, int64_t last_ms)
+{
+    int64_t wall_ms = p->env->wall_ms(p->env->self);
+    p->clock_base_ms = wall_ms > last_ms ? wall_ms : last_ms;
+    p->clock_base_ns = p->env->boot_ns(p->env->self);
+}
+
+/* ---- up and down ---- */
+
+static int open_store(struct partition *p)
+{
+    struct recovered recovered = {0};
+    uint64_t seed;
+    p->env->random(p->env->self, &seed, sizeof seed);
+    table_init(&p->table, seed);
+    int result = p->config.open_store(p->config.ctx, &p->table, &recovered, &p->store, p->why,
+                                      sizeof p->why);
+    if (result < 0) {
+        table_free(&p->table);
+        return result;
+    }
+    /* A store that had to be opened again goes on with the time that is. */
+    int64_t last_ms = p->clock_base_ns ? partition_clock_ms(p) : 0;
+    clock_set(p, recovered.time_ms > last_ms ? recovered.time_ms : last_ms);
+    p->next_uid = recovered.next_uid;
+    p->horizon_ms = -1;
+    p->leftover.len = 0;
+    buf_append(&p->leftover, recovered.queue.at, recovered.queue.len);
+    buf_free(&recovered.queue);
+    p->now_ms = partition_clock_ms(p);
+    resident_recovered(p);
+    resident_look_ahead(p);
+    p->stats.recovered = recovered;
+    p->is_up = true;
+    return 0;
+}
+
+static void pass_reset(struct partition *p)
+{
+    p->queue = (struct message_list){0};
+    p->log.len = 0;
+    p->change_count = 0;
+    p->first_line = NULL;
+    p->last_line = NULL;
+    p->steps = 0;
+    arena_reset(&p->pass_mem);
+    arena_reset(&p->step_mem);
+}
+
+static void go_down(struct partition *p)
+{
+    p->is_up = false;
+    if (store_why(p->store)[0])
+        snprintf(p->why, sizeof p->why, "%s", store_why(p->store));
+    activity_forget_scheduled(p);
+    resident_drop_all(p);
+    store_abandon(p->store);
+    p->store = NULL;
+    pass_reset(p);
+}
+
+static void come_up(struct partition *p)
+{
+    char why[sizeof p->why];
+    memcpy(why, p->why, sizeof why);
+    if (open_store(p) == 0)
+        memcpy(p->why, why, sizeof why); /* of the last failure, for whoever asks */
+    else
+        p->retry_ns = p->env->boot_ns(p->env->self) + (int64_t)RETRY_MS * 1000000;
+}
+
+int partition_open(const struct partition_config *config, struct partition **ret, char *ret_why,
+                   size_t why_size)
+{
+    struct partition *p = die_zalloc(sizeof *p);
+    p->config = *config;
+    p->limits = config->limits;
+    p->env = config->env;
+    p->app = config->app;
+    if (!p->limits.sessions)
+        p->limits.sessions = defaults.sessions;
+    if (!p->limits.memory_bytes)
+        p->limits.memory_bytes = defaults.memory_bytes;
+    if (!p->limits.pass_steps)
+        p->limits.pass_steps = defaults.pass_steps;
+    if (!p->limits.pass_bytes)
+        p->limits.pass_bytes = defaults.pass_bytes;
+    p->to_dispatch_last = &p->to_dispatch;
+    arena_init(&p->pass_mem, ARENA_BYTES);
+    arena_init(&p->step_mem, ARENA_BYTES);
+    int result = open_store(p);
+    if (result < 0) {
+        snprintf(ret_why, why_size, "%s", p->why);
+        partition_abandon(p);
+        return result;
+    }
+    *ret = p;
+    return 0;
+}
+
+static void partition_free(struct partition *p)
+{
+    activity_forget_scheduled(p);
+    resident_drop_all(p);
+    coroutine_pool_free(&p->pool);
+    arena_free(&p->pass_mem);
+    arena_free(&p->step_mem);
+    buf_free(&p->log);
+    buf_free(&p->leftover);
+    free(p->changes);
+    free(p->change_starts);
+    free(p->deleted);
+    free(p);
+}
+
+void partition_abandon(struct partition *p)
+{
+    if (p->store)
+        store_abandon(p->store);
+    partition_free(p);
+}
+
+int partition_close(struct partition *p)
+{
+    int result = p->store ? store_close(p->store) : 0;
+    partition_free(p);
+    return result;
+}
+
+bool partition_is_up(const struct partition *p)
+{
+    return p->is_up;
+}
+
+const char *partition_why(const struct partition *p)
+{
+    return p->why;
+}
+
+/* ---- the pass ---- */
+
+bool partition_has_budget(const struct partition *p)
+{
+    return p->steps < p->limits.pass_steps && p->log.len < p->limits.pass_bytes;
+}
+
+bool partition_takes_changes(const struct partition *p)
+{
+    return store_room(p->store) == ROOM_PLENTY;
+}
+
+int64_t partition_now_ms(const struct partition *p)
+{
+    return p->now_ms;
+}
+
+static void take_leftover(struct partition *p)
+{
+    struct reader r = reader_of(p->leftover.at, p->leftover.len);
+    while (!reader_is_at_end(&r)) {
+        struct message *m = message_decode(&r, &p->pass_mem);
+        if (!m)
+            die("bug: the messages left over from the last pass cannot be read");
+        message_append(&p->queue, m);
+    }
+}
+
+static void fire_due(struct partition *p)
+{
+    while (partition_has_budget(p) && timers_next_ms(&p->timers) <= p->now_ms) {
+        const struct sleeper *sleeper = timers_first_sleeper(&p->timers);
+        struct instance *first = timers_first(&p->timers);
+        struct message *m = ks_alloc(&p->pass_mem, sizeof *m);
+        m->type = MESSAGE_TIMER;
+        if (sleeper && (!first || sleeper->wake_ms < first->due_ms)) {
+            m->uid = sleeper->uid;
+            timers_wake_sleeper(&p->timers);
+        } else {
+            m->uid = first->uid;
+        }
+        message_append(&p->queue, m);
+        step_queue(p, true);
+    }
+}
+
+void partition_begin(struct partition *p)
+{
+    if (!p->is_up && p->env->boot_ns(p->env->self) >= p->retry_ns)
+        come_up(p);
+    if (!p->is_up)
+        return;
+    p->pass++;
+    p->stats.passes++;
+    p->now_ms = partition_clock_ms(p);
+    if (store_room(p->store) == ROOM_NONE)
+        return; /* reading goes on; nothing else can */
+    take_leftover(p);
+    activity_take_results(p);
+    step_queue(p, true);
+    resident_look_ahead(p);
+    fire_due(p);
+}
+
+ks_arena *partition_step(struct partition *p, ks_outbox *ret_out)
+{
+    arena_reset(&p->step_mem);
+    *ret_out = (ks_outbox){.mem = &p->pass_mem};
+    p->is_gated = false;
+    return &p->step_mem;
+}
+
+struct instance *partition_look(struct partition *p, struct str id)
+{
+    struct instance *inst = resident_find(p, id);
+    if (inst && inst->due_ms <= p->now_ms && store_room(p->store) != ROOM_NONE) {
+        step_due_timers(p, inst);
+        inst = resident_find(p, id);
+    }
+    p->is_gated |= inst ? inst->changed_in_pass == p->pass : p->deleted_count > 0;
+    return inst;
+}
+
+void partition_send(struct partition *p, ks_outbox *out)
+{
+    pass_add_lines(p, out);
+    p->steps++;
+    p->stats.steps++;
+    if (!out->sent.first)
+        return;
+    p->is_gated = true;
+    message_append_all(&p->queue, &out->sent);
+    step_queue(p, true);
+}
+
+bool partition_is_gated(const struct partition *p)
+{
+    return p->is_gated;
+}
+
+/* ---- the commit ---- */
+
+static void encode_queue(struct partition *p)
+{
+    p->leftover.len = 0;
+    for (struct message *m = p->queue.first; m; m = m->next)
+        message_encode(&p->leftover, m);
+}
+
+static void let_leave(struct partition *p)
+{
+    activity_dispatch_all(p);
+    for (struct log_line *line = p->first_line; line; line = line->next)
+        p->config.log(p->config.ctx, line->text);
+    for (size_t i = 0; i < p->change_count; i++)
+        if (p->changes[i].what != CHANGE_DELETED &&
+            p->changes[i].inst->kind == INSTANCE_ENTITY)
+            doc_tidy(&p->changes[i].inst->entity.doc);
+    for (size_t i = 0; i < p->deleted_count; i++)
+        instance_free(p->deleted[i]);
+    p->deleted_count = 0;
+    pass_reset(p);
+    store_tick(p->store);
+    resident_trim(p);
+}
+
+int partition_commit(struct partition *p)
+{
+    uint64_t sequence;
+    if (!p->is_up)
+        return KS_E_IO;
+    bool had_leftover = p->leftover.len > 0;
+    if (store_room(p->store) != ROOM_NONE)
+        encode_queue(p);
+    else
+        had_leftover = false; /* it was not touched */
+    bool has_new_leftover = p->queue.first;
+    if (!p->change_count && !has_new_leftover && !had_leftover) {
+        let_leave(p);
+        return 0;
+    }
+    for (size_t i = 0; i < p->change_count; i++)
+        p->changes[i].log.at = p->log.at + p->change_starts[i];
+    struct commit commit = {.time_ms = p->now_ms,
+                            .changes = p->changes,
+                            .change_count = p->change_count,
+                            .queue = {p->leftover.at, p->leftover.len}};
+    int result = store_commit(p->store, &commit, &sequence);
+    if (result < 0) {
+        go_down(p);
+        come_up(p);
+        return result;
+    }
+    p->stats.commits++;
+    let_leave(p);
+    return 0;
+}
+
+int64_t partition_next_ms(const struct partition *p)
+{
+    if (!p->is_up)
+        return partition_clock_ms(p) + RETRY_MS;
+    bool has_room = store_room(p->store) != ROOM_NONE;
+    if (has_room && (p->leftover.len || p->done_first))
+        return p->now_ms;
+    int64_t next_ms = has_room ? timers_next_ms(&p->timers) : NEVER_MS;
+    if (p->horizon_ms < NEVER_MS && p->horizon_ms - LOOK_AHEAD_MS < next_ms)
+        next_ms = p->horizon_ms - LOOK_AHEAD_MS;
+    bool has_work = p->table.dirty.count || store_room(p->store) != ROOM_PLENTY;
+    if (has_work && p->now_ms + TICK_MS < next_ms)
+        next_ms = p->now_ms + TICK_MS;
+    return next_ms;
+}
+
+void partition_evict_sessions(struct partition *p)
+{
+    while (p->newest_session)
+        resident_session_over(p, p->newest_session);
+}
+
+struct partition_stats partition_stats(const struct partition *p)
+{
+    struct partition_stats stats = p->stats;
+    stats.instances = p->table.count;
+    stats.dirty = p->table.dirty.count;
+    stats.sessions = p->session_count;
+    stats.bytes = p->bytes;
+    return stats;
+}

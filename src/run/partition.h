@@ -1,0 +1,102 @@
+/* partition.h - the pass: what came, stepped to the end, committed once, then let go
+ *
+ *     partition_begin    takes the time; steps what was left over, results, due timers
+ *     HTTP functions     partition_look() reads, partition_send() steps what they send
+ *     partition_commit   one record; then activities, log lines and answers may leave
+ *
+ * One thread owns a partition, and steps are strictly serial: what a step sends is stepped, with all
+ * it leads to, before the next request is looked at. What is due has happened before anybody looks:
+ * partition_look() fires the due timers of what it looks at first.
+ *
+ * A pass has a budget. What it cannot step any more is part of its commit, and first in the next.
+ *
+ * States:
+ *
+ *     up ----commit failed, nothing of the pass remains----> down
+ *      ^                                                       |
+ *      +------------ the store could be opened again ----------+
+ *
+ * Down, all memory is dropped; every answer of the pass is a refusal, and so is everybody's until
+ * the store has recovered from what is on disk. It is tried at once and then each second.
+ *
+ * Time is the engine's own: the greater of the wall clock and the last commit's time when it opens,
+ * and from then on what really passed. A wall clock that jumps fires no timer early.
+ */
+#ifndef RUN_PARTITION_H
+#define RUN_PARTITION_H
+
+#include "core/app.h"
+#include "core/session.h"
+#include "store/store.h"
+
+/* 0 anywhere: the default. */
+struct partition_limits {
+    size_t sessions;     /* coroutines kept resident: 1,024 */
+    size_t memory_bytes; /* of instances, beyond which clean ones are let go: 512 MiB */
+    size_t pass_steps;   /* 4,096 */
+    size_t pass_bytes;   /* of commit: 4 MiB */
+};
+
+struct partition_config {
+    struct env *env;
+    const struct app *app;
+    struct partition_limits limits;
+    void *ctx; /* for the calls below */
+    int (*open_store)(void *ctx, struct table *table, struct recovered *ret,
+                      struct store **ret_store, char *ret_why, size_t why_size);
+    void (*log)(void *ctx, const char *line);
+    void (*wake)(void *ctx); /* something is to be done: a pass, soon */
+};
+
+struct partition;
+
+/* Opens the store. A negative KS_E... with a sentence. */
+int partition_open(const struct partition_config *config, struct partition **ret, char *ret_why,
+                   size_t why_size);
+/* Clean: everything is in the checkpoint after it. Activities that still run are waited for by
+ * whoever runs them; their results are not taken any more. */
+int partition_close(struct partition *p);
+/* As a crash would: nothing is written. */
+void partition_abandon(struct partition *p);
+
+bool partition_is_up(const struct partition *p);
+/* Why not, or why the last pass failed. */
+const char *partition_why(const struct partition *p);
+
+void partition_begin(struct partition *p);
+int64_t partition_now_ms(const struct partition *p);
+/* Whether this pass should take another request. */
+bool partition_has_budget(const struct partition *p);
+/* Whether requests that change something can be taken: the disk is not full. */
+bool partition_takes_changes(const struct partition *p);
+
+/* ---- for an HTTP function, between begin and commit ---- */
+
+/* Begins a step: memory until the next one begins, and an outbox. */
+ks_arena *partition_step(struct partition *p, ks_outbox *ret_out);
+/* The newest state, its due timers fired; NULL when there is none. Good until the commit. */
+struct instance *partition_look(struct partition *p, struct str id);
+/* The step is over: everything it sent is stepped. */
+void partition_send(struct partition *p, ks_outbox *out);
+/* Whether what this step saw or did waits for the commit. */
+bool partition_is_gated(const struct partition *p);
+
+/* 0, or an error; then the partition is down (or up again, recovered) and nothing was done. */
+int partition_commit(struct partition *p);
+
+/* When the next pass has to be, if nothing comes before: engine time; may be past. */
+int64_t partition_next_ms(const struct partition *p);
+/* The engine's time outside of a pass. */
+int64_t partition_clock_ms(const struct partition *p);
+
+/* Drops every resident coroutine; what goes on is replayed. Only between passes. */
+void partition_evict_sessions(struct partition *p);
+
+struct partition_stats {
+    size_t instances, dirty, sessions, bytes;
+    uint64_t passes, commits, steps, replays;
+    struct recovered recovered; /* of the open; queue is empty */
+};
+struct partition_stats partition_stats(const struct partition *p);
+
+#endif

@@ -1,0 +1,88 @@
+/* partition_internal.h - shared by the files of the partition: partition.c (life and pass), step.c
+ * (one message), resident.c (what is in memory), activity.c (work on threads) */
+#ifndef RUN_PARTITION_INTERNAL_H
+#define RUN_PARTITION_INTERNAL_H
+
+#include "run/partition.h"
+#include "run/timers.h"
+
+/* Saved instances due within this time are known by heart. */
+enum { LOOK_AHEAD_MS = 30 * 1000 };
+
+struct activity;
+
+struct partition {
+    struct partition_config config;
+    struct partition_limits limits;
+    struct env *env;
+    const struct app *app;
+
+    bool is_up;
+    char why[512];
+    struct store *store;
+    struct table table;
+    struct timers timers;
+    uint64_t next_uid;
+    int64_t horizon_ms; /* who is saved and due before it is in memory or sleeps in timers */
+
+    int64_t clock_base_ms; /* engine time = base + what passed since clock_base_ns */
+    int64_t clock_base_ns;
+    int64_t retry_ns;      /* down: when opening is tried again */
+
+    struct coroutine_pool pool;
+    struct session *newest_session, *oldest_session;
+    size_t session_count;
+    size_t bytes; /* of all instances */
+
+    /* the pass */
+    uint64_t pass;
+    int64_t now_ms;
+    ks_arena pass_mem, step_mem;
+    struct message_list queue;
+    size_t steps;
+    struct buf log; /* of all changes, one behind the other */
+    struct change *changes;
+    size_t *change_starts; /* where each change's log begins */
+    size_t change_count, change_cap;
+    struct instance **deleted;
+    size_t deleted_count, deleted_cap;
+    struct activity *to_dispatch, **to_dispatch_last;
+    struct log_line *first_line, *last_line;
+    bool is_gated;
+
+    struct buf leftover; /* messages of the last pass, encoded */
+    struct activity *done_first, *done_last; /* ran, results not taken yet */
+    struct partition_stats stats;
+};
+
+/* step.c: steps messages until the queue is empty; without a limit, or until the budget is spent. */
+void step_queue(struct partition *p, bool is_limited);
+void step_due_timers(struct partition *p, struct instance *inst);
+void pass_add_lines(struct partition *p, ks_outbox *out);
+
+/* resident.c */
+struct instance *resident_find(struct partition *p, struct str id);
+struct instance *resident_find_uid(struct partition *p, uint64_t uid);
+struct instance *resident_create(struct partition *p, enum instance_kind kind, struct str id,
+                                 struct str name);
+void resident_delete(struct partition *p, struct instance *inst);
+/* After a step changed it: timers, memory count. */
+void resident_changed(struct partition *p, struct instance *inst);
+struct session *resident_session(struct partition *p, struct instance *inst);
+void resident_session_over(struct partition *p, struct session *s);
+/* After the store was opened: timers and activities of what recovery left in memory. */
+void resident_recovered(struct partition *p);
+/* Lets go of what is too much. Only between passes. */
+void resident_trim(struct partition *p);
+/* Asks the store who is due before long. */
+void resident_look_ahead(struct partition *p);
+void resident_drop_all(struct partition *p);
+
+/* activity.c */
+void activity_schedule(struct partition *p, const struct instance *inst, const struct event *e);
+void activity_dispatch_all(struct partition *p);
+/* Puts what has come back into the queue of the pass. */
+void activity_take_results(struct partition *p);
+void activity_forget_scheduled(struct partition *p);
+
+#endif

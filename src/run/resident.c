@@ -1,0 +1,210 @@
+/* What is in memory: found or loaded, created, bounded, let go. */
+#include "base/die.h"
+#include "run/partition_internal.h"
+
+enum { FIRST_WINDOW_MS = 60 * 1000 };
+/* A window this wide reaches past every time that matters. */
+#define WINDOW_MAX_MS ((int64_t)1 << 53)
+
+static void count_bytes(struct partition *p, struct instance *inst)
+{
+    size_t bytes = instance_bytes(inst);
+    p->bytes += bytes - inst->counted_bytes;
+    inst->counted_bytes = bytes;
+}
+
+/* An instance has come from the store, in recovery or by a load: what it waits for is set going. */
+static void arrived(struct partition *p, struct instance *inst)
+{
+    timers_update(&p->timers, inst);
+    count_bytes(p, inst);
+    if (inst->kind != INSTANCE_ORCHESTRATION)
+        return;
+    const struct orchestration *o = &inst->orchestration;
+    for (uint32_t i = 0; i < o->pending.len && o->pending.activities; i++) {
+        const struct pending *pending = &o->pending.at[i];
+        if (pending->is_done || !pending->is_activity)
+            continue;
+        struct reader r = reader_of(o->history.at + pending->history_bytes,
+                                    o->history.len - pending->history_bytes);
+        struct event e;
+        event_decode(&r, &p->pass_mem, &e);
+        activity_schedule(p, inst, &e);
+    }
+}
+
+static struct instance *loaded(struct partition *p, int result, struct instance *inst)
+{
+    if (result < 0)
+        die("%s", store_why(p->store));
+    if (inst)
+        arrived(p, inst);
+    return inst;
+}
+
+struct instance *resident_find(struct partition *p, struct str id)
+{
+    struct instance *inst = table_find(&p->table, id);
+    if (inst) {
+        table_touch(&p->table, inst);
+        return inst;
+    }
+    int result = store_load(p->store, id, &inst);
+    return loaded(p, result, inst);
+}
+
+struct instance *resident_find_uid(struct partition *p, uint64_t uid)
+{
+    struct instance *inst = table_find_uid(&p->table, uid);
+    if (inst)
+        return inst;
+    int result = store_load_uid(p->store, uid, &inst);
+    return loaded(p, result, inst);
+}
+
+struct instance *resident_create(struct partition *p, enum instance_kind kind, struct str id,
+                                 struct str name)
+{
+    struct instance *inst = instance_new(p->next_uid++, kind, id, name, p->now_ms);
+    table_add(&p->table, inst);
+    return inst;
+}
+
+void resident_changed(struct partition *p, struct instance *inst)
+{
+    timers_update(&p->timers, inst);
+    count_bytes(p, inst);
+    inst->updated_ms = p->now_ms;
+    inst->changed_in_pass = p->pass;
+}
+
+static void session_unlink(struct partition *p, struct session *s)
+{
+    struct session_links *links = session_links(s);
+    *(links->newer ? &session_links(links->newer)->older : &p->newest_session) = links->older;
+    *(links->older ? &session_links(links->older)->newer : &p->oldest_session) = links->newer;
+    p->session_count--;
+}
+
+static void session_link(struct partition *p, struct session *s)
+{
+    *session_links(s) = (struct session_links){.older = p->newest_session};
+    *(p->newest_session ? &session_links(p->newest_session)->newer : &p->oldest_session) = s;
+    p->newest_session = s;
+    p->session_count++;
+}
+
+struct session *resident_session(struct partition *p, struct instance *inst)
+{
+    struct session *s = inst->orchestration.session;
+    if (s) {
+        session_unlink(p, s);
+    } else {
+        p->stats.replays += inst->orchestration.history.len > 0;
+        s = session_new(inst, p->app, &p->pool);
+    }
+    session_link(p, s);
+    return s;
+}
+
+void resident_session_over(struct partition *p, struct session *s)
+{
+    session_unlink(p, s);
+    session_free(s);
+}
+
+/* Takes it out of everything but the commit. */
+void resident_delete(struct partition *p, struct instance *inst)
+{
+    if (inst->kind == INSTANCE_ORCHESTRATION && inst->orchestration.session)
+        resident_session_over(p, inst->orchestration.session);
+    timers_forget(&p->timers, inst);
+    table_remove(&p->table, inst);
+    p->bytes -= inst->counted_bytes;
+    if (p->deleted_count == p->deleted_cap) {
+        p->deleted_cap = p->deleted_cap ? p->deleted_cap * 2 : 16;
+        p->deleted = die_realloc(p->deleted, p->deleted_cap * sizeof p->deleted[0]);
+    }
+    p->deleted[p->deleted_count++] = inst;
+}
+
+void resident_recovered(struct partition *p)
+{
+    for (struct instance *i = p->table.clean.newest; i; i = i->older)
+        arrived(p, i);
+    for (struct instance *i = p->table.dirty.newest; i; i = i->older)
+        arrived(p, i);
+}
+
+static bool may_go(const struct instance *inst)
+{
+    return store_may_evict(inst) && !(inst->kind == INSTANCE_ORCHESTRATION &&
+                                      inst->orchestration.pending.activities > 0);
+}
+
+static void let_go(struct partition *p, struct instance *inst)
+{
+    if (inst->kind == INSTANCE_ORCHESTRATION && inst->orchestration.session)
+        resident_session_over(p, inst->orchestration.session);
+    timers_forget(&p->timers, inst);
+    if (inst->due_ms < p->horizon_ms)
+        timers_sleep(&p->timers, inst->due_ms, inst->uid);
+    table_remove(&p->table, inst);
+    p->bytes -= inst->counted_bytes;
+    instance_free(inst);
+}
+
+void resident_trim(struct partition *p)
+{
+    while (p->session_count > p->limits.sessions)
+        resident_session_over(p, p->oldest_session);
+    /* Those that may not go are passed over by making them the newest; each is met once. */
+    size_t left = p->table.clean.count;
+    while (p->bytes > p->limits.memory_bytes && left-- > 0) {
+        struct instance *oldest = p->table.clean.oldest;
+        if (may_go(oldest))
+            let_go(p, oldest);
+        else
+            table_touch(&p->table, oldest);
+    }
+}
+
+static void is_due(void *ctx, const struct due *due)
+{
+    struct partition *p = ctx;
+    if (!table_find_uid(&p->table, due->uid))
+        timers_sleep(&p->timers, due->wake_ms, due->uid);
+}
+
+void resident_look_ahead(struct partition *p)
+{
+    int64_t window_ms = FIRST_WINDOW_MS;
+    while (p->horizon_ms < NEVER_MS && p->horizon_ms - p->now_ms < LOOK_AHEAD_MS) {
+        int64_t from_ms = p->horizon_ms;
+        int64_t start_ms = from_ms > p->now_ms ? from_ms : p->now_ms;
+        int64_t until_ms = window_ms < WINDOW_MAX_MS ? start_ms + window_ms : NEVER_MS;
+        if (store_due(p->store, from_ms, until_ms, is_due, p) < 0)
+            die("%s", store_why(p->store));
+        p->horizon_ms = until_ms;
+    }
+    while (p->horizon_ms < NEVER_MS && !p->timers.sleeper_count) {
+        /* Nobody sleeps: look as far as it takes to find the next, so that idling costs nothing. */
+        window_ms = window_ms < WINDOW_MAX_MS / 4 ? window_ms * 4 : WINDOW_MAX_MS;
+        int64_t until_ms = window_ms < WINDOW_MAX_MS ? p->horizon_ms + window_ms : NEVER_MS;
+        if (store_due(p->store, p->horizon_ms, until_ms, is_due, p) < 0)
+            die("%s", store_why(p->store));
+        p->horizon_ms = until_ms;
+    }
+}
+
+void resident_drop_all(struct partition *p)
+{
+    while (p->newest_session)
+        resident_session_over(p, p->newest_session);
+    for (size_t i = 0; i < p->deleted_count; i++)
+        instance_free(p->deleted[i]);
+    p->deleted_count = 0;
+    timers_free(&p->timers);
+    table_free(&p->table);
+    p->bytes = 0;
+}

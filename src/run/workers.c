@@ -1,0 +1,168 @@
+#include "run/workers.h"
+
+#include "base/die.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct lane {
+    struct job *first, *last;
+    pthread_cond_t has_work;
+    unsigned threads, threads_max, idle;
+    bool drops_rest; /* at the end, jobs that have not begun are left */
+    pthread_t *ids;
+    struct workers *workers;
+};
+
+struct workers {
+    pthread_mutex_t lock;
+    pthread_cond_t has_done;
+    struct lane activities, background;
+    struct job *done_first, *done_last;
+    size_t pending;
+    bool is_ending;
+    void (*wake)(void *ctx);
+    void *ctx;
+};
+
+static void append(struct job **first, struct job **last, struct job *job)
+{
+    job->next = NULL;
+    if (*last)
+        (*last)->next = job;
+    else
+        *first = job;
+    *last = job;
+}
+
+static struct job *take(struct job **first, struct job **last)
+{
+    struct job *job = *first;
+    *first = job->next;
+    if (!*first)
+        *last = NULL;
+    return job;
+}
+
+/* With the lock held: the next job, or NULL at the end. */
+static struct job *next_job(struct lane *lane)
+{
+    struct workers *w = lane->workers;
+    while (!lane->first && !w->is_ending) {
+        lane->idle++;
+        pthread_cond_wait(&lane->has_work, &w->lock);
+        lane->idle--;
+    }
+    if (!lane->first || (w->is_ending && lane->drops_rest))
+        return NULL;
+    return take(&lane->first, &lane->last);
+}
+
+static void *thread_main(void *arg)
+{
+    struct lane *lane = arg;
+    struct workers *w = lane->workers;
+    pthread_mutex_lock(&w->lock);
+    for (struct job *job; (job = next_job(lane));) {
+        pthread_mutex_unlock(&w->lock);
+        job->work(job);
+        pthread_mutex_lock(&w->lock);
+        append(&w->done_first, &w->done_last, job);
+        pthread_cond_signal(&w->has_done);
+        w->wake(w->ctx);
+    }
+    pthread_mutex_unlock(&w->lock);
+    return NULL;
+}
+
+static void lane_init(struct lane *lane, struct workers *w, unsigned threads_max)
+{
+    *lane = (struct lane){.threads_max = threads_max, .workers = w};
+    lane->ids = die_zalloc(threads_max * sizeof lane->ids[0]);
+    pthread_cond_init(&lane->has_work, NULL);
+}
+
+struct workers *workers_new(unsigned activity_threads, void (*wake)(void *ctx), void *ctx)
+{
+    struct workers *w = die_zalloc(sizeof *w);
+    pthread_mutex_init(&w->lock, NULL);
+    pthread_cond_init(&w->has_done, NULL);
+    lane_init(&w->activities, w, activity_threads);
+    lane_init(&w->background, w, 1);
+    w->activities.drops_rest = true;
+    w->wake = wake;
+    w->ctx = ctx;
+    return w;
+}
+
+void workers_submit(struct workers *w, struct job *job, bool is_activity)
+{
+    struct lane *lane = is_activity ? &w->activities : &w->background;
+    pthread_mutex_lock(&w->lock);
+    append(&lane->first, &lane->last, job);
+    w->pending++;
+    if (lane->idle) {
+        pthread_cond_signal(&lane->has_work);
+    } else if (lane->threads < lane->threads_max) {
+        int error = pthread_create(&lane->ids[lane->threads], NULL, thread_main, lane);
+        if (!error)
+            lane->threads++;
+        else if (!lane->threads)
+            die("no thread could be started: %s", strerror(error));
+    }
+    pthread_mutex_unlock(&w->lock);
+}
+
+void workers_take_done(struct workers *w)
+{
+    pthread_mutex_lock(&w->lock);
+    while (w->done_first) {
+        struct job *job = take(&w->done_first, &w->done_last);
+        w->pending--;
+        pthread_mutex_unlock(&w->lock);
+        job->done(job);
+        pthread_mutex_lock(&w->lock);
+    }
+    pthread_mutex_unlock(&w->lock);
+}
+
+size_t workers_pending(struct workers *w)
+{
+    pthread_mutex_lock(&w->lock);
+    size_t pending = w->pending;
+    pthread_mutex_unlock(&w->lock);
+    return pending;
+}
+
+void workers_wait(struct workers *w)
+{
+    pthread_mutex_lock(&w->lock);
+    while (!w->done_first && w->pending)
+        pthread_cond_wait(&w->has_done, &w->lock);
+    pthread_mutex_unlock(&w->lock);
+}
+
+static void lane_end(struct lane *lane)
+{
+    pthread_cond_broadcast(&lane->has_work);
+    pthread_mutex_unlock(&lane->workers->lock);
+    for (unsigned i = 0; i < lane->threads; i++)
+        pthread_join(lane->ids[i], NULL);
+    pthread_mutex_lock(&lane->workers->lock);
+    pthread_cond_destroy(&lane->has_work);
+    free(lane->ids);
+}
+
+void workers_free(struct workers *w)
+{
+    pthread_mutex_lock(&w->lock);
+    w->is_ending = true;
+    lane_end(&w->activities);
+    lane_end(&w->background);
+    pthread_mutex_unlock(&w->lock);
+    workers_take_done(w);
+    pthread_cond_destroy(&w->has_done);
+    pthread_mutex_destroy(&w->lock);
+    free(w);
+}

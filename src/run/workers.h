@@ -1,0 +1,30 @@
+/* workers.h - threads for jobs, and the way back to the partition's thread
+ *
+ *     workers_submit()  ->  lane  ->  a thread: job->work()  ->  done list  ->  wake()
+ *     workers_take_done(), on the partition's thread: job->done() of each
+ *
+ * Two lanes: activities, which may block for as long as they like, on up to activity_threads
+ * threads that are started when needed; and the background (checkpoint, segments), on one thread of
+ * its own.
+ */
+#ifndef RUN_WORKERS_H
+#define RUN_WORKERS_H
+
+#include "base/env.h"
+
+struct workers;
+
+/* wake is called on any thread when something is done; it must only poke the loop. */
+struct workers *workers_new(unsigned activity_threads, void (*wake)(void *ctx), void *ctx);
+void workers_submit(struct workers *w, struct job *job, bool is_activity);
+/* On the partition's thread. */
+void workers_take_done(struct workers *w);
+/* Jobs submitted and not yet through done(). */
+size_t workers_pending(struct workers *w);
+/* Waits for the jobs that run, runs no further ones of the activity lane, all of the other. Their
+ * done() is called. Then the threads are gone. */
+void workers_free(struct workers *w);
+/* Waits until something is done, or nothing is pending. */
+void workers_wait(struct workers *w);
+
+#endif
