@@ -1,0 +1,231 @@
+#include "front/front.h"
+
+#include "base/die.h"
+#include "front/http_step.h"
+#include "front/idempotency.h"
+
+#include <stdlib.h>
+
+struct waiting {
+    void *request;
+    const struct http1_request *http;
+};
+
+struct front {
+    struct front_config config;
+    struct waiting *line; /* a ring */
+    size_t first, count, cap;
+    struct buf body, headers; /* of the reply that is made */
+    struct target target;
+};
+
+const ks_function front_builtin[] = {
+    KS_ENTITY("$reply", "keep", idempotency_keep),
+    KS_END,
+};
+
+struct front *front_new(const struct front_config *config)
+{
+    struct front *f = die_zalloc(sizeof *f);
+    f->config = *config;
+    return f;
+}
+
+void front_free(struct front *f)
+{
+    free(f->line);
+    buf_free(&f->body);
+    buf_free(&f->headers);
+    free(f);
+}
+
+/* ---- the line ---- */
+
+void front_request(struct front *f, void *request, const struct http1_request *http)
+{
+    if (f->count == f->cap) {
+        size_t cap = f->cap ? f->cap * 2 : 64;
+        struct waiting *line = die_malloc(cap * sizeof line[0]);
+        for (size_t i = 0; i < f->count; i++)
+            line[i] = f->line[(f->first + i) % f->cap];
+        free(f->line);
+        f->line = line;
+        f->first = 0;
+        f->cap = cap;
+    }
+    f->line[(f->first + f->count++) % f->cap] = (struct waiting){request, http};
+}
+
+static struct waiting next_waiting(struct front *f)
+{
+    struct waiting w = f->line[f->first];
+    f->first = (f->first + 1) % f->cap;
+    f->count--;
+    return w;
+}
+
+bool front_has_requests(const struct front *f)
+{
+    return f->count > 0;
+}
+
+/* ---- answers that are not a function's ---- */
+
+static void answer_with(struct front *f, const struct waiting *w, struct http1_answer *answer,
+                        bool is_held)
+{
+    answer->head_only = str_is(w->http->method, STR("HEAD"));
+    f->config.answer(f->config.ctx, w->request, answer, is_held);
+}
+
+static void answer_problem(struct front *f, const struct waiting *w, int status,
+                           const char *headers, const char *detail)
+{
+    f->body.len = 0;
+    http1_problem(&f->body, status, detail);
+    struct http1_answer answer = {.status = status,
+                                  .content_type = "application/problem+json",
+                                  .headers = headers,
+                                  .body = {f->body.at, f->body.len}};
+    answer_with(f, w, &answer, false);
+}
+
+/* Nobody has this path; or, with methods, somebody has it for those. */
+static void answer_not_found(struct front *f, const struct waiting *w, const char *methods)
+{
+    f->headers.len = 0;
+    buf_str(&f->headers, "Cache-Control: no-store\r\n");
+    for (const char *at = methods ? methods : ""; *at; at++) {
+        if (at == methods)
+            buf_str(&f->headers, "Allow: ");
+        buf_str(&f->headers, *at == ',' ? ", " : (char[]){*at, 0});
+        if (!at[1])
+            buf_str(&f->headers, methods_have(methods, STR("GET")) ? ", HEAD\r\n" : "\r\n");
+    }
+    buf_byte(&f->headers, 0);
+    answer_problem(f, w, 404, f->headers.at,
+                   methods ? "This path does not take that method; see Allow."
+                           : "There is nothing at this path.");
+}
+
+/* ---- one request ---- */
+
+static bool is_ping(const struct target *t)
+{
+    return t->segment_count == 3 && str_is_nocase(t->segments[0], STR("admin")) &&
+           str_is_nocase(t->segments[1], STR("host")) && str_is_nocase(t->segments[2], STR("ping"));
+}
+
+static void ping(struct front *f, const struct waiting *w, struct str method)
+{
+    struct http1_answer answer = {.status = 200, .headers = "Cache-Control: no-store\r\n"};
+    if (methods_have("GET,POST", method))
+        answer_with(f, w, &answer, false);
+    else
+        answer_not_found(f, w, "GET,POST");
+}
+
+static const struct route *find_route(struct front *f, struct str method, const char **ret_methods)
+{
+    *ret_methods = NULL;
+    for (size_t i = 0; i < f->config.routes->count; i++) {
+        const struct route *route = &f->config.routes->at[i];
+        if (!route_matches(route, &f->target))
+            continue;
+        if (methods_have(route->fn->http.methods, method))
+            return route;
+        if (!*ret_methods)
+            *ret_methods = route->fn->http.methods;
+    }
+    return NULL;
+}
+
+/* Runs the function, or finds what it answered to the same key before. */
+static void run_step(struct http_step *s)
+{
+    struct idempotency key;
+    if (!(s->route->fn->http.flags & KS_IDEMPOTENT) || !idempotency_find(s, &key)) {
+        http_step_run(s);
+        return;
+    }
+    if (key.is_answered)
+        return;
+    http_step_run(s);
+    idempotency_remember(s, &key);
+}
+
+static void run_route(struct front *f, const struct waiting *w, const struct route *route,
+                      struct str method)
+{
+    struct partition *p = f->config.partition;
+    struct http_step s = {.config = &f->config,
+                          .request = w->http,
+                          .route = route,
+                          .target = &f->target,
+                          .reply = {.headers = &f->headers, .body = &f->body}};
+    ks_arena *mem = partition_step(p, &s.out);
+    s.http = (ks_http){.mem = mem,
+                       .out = &s.out,
+                       .method = arena_strndup(mem, method.at, method.len),
+                       .path = f->target.path.at,
+                       .now_ms = partition_now_ms(p)};
+    run_step(&s);
+    if (str_is(w->http->method, STR("HEAD")))
+        s.out.sent = (struct message_list){0};
+    if (s.out.sent.first && !partition_takes_changes(p)) {
+        s.out.sent = (struct message_list){0};
+        http_step_problem(&s, 503,
+                          "The disk is full, so nothing can be changed at the moment; what was "
+                          "stored is safe. Try again later.");
+        ks_reply_header(&s.http, "Retry-After", "5");
+    }
+    ks_reply_header(&s.http, "Cache-Control", "no-store");
+    ks_reply_header(&s.http, "X-Content-Type-Options", "nosniff");
+    buf_byte(s.reply.headers, 0);
+    struct http1_answer answer = {.status = s.reply.status,
+                                  .content_type = s.reply.content_type,
+                                  .headers = s.reply.headers->at,
+                                  .body = {s.reply.body->at, s.reply.body->len}};
+    partition_send(p, &s.out);
+    answer_with(f, w, &answer, partition_is_gated(p));
+}
+
+static void run_request(struct front *f, const struct waiting *w, ks_arena *mem)
+{
+    const char *why, *methods;
+    /* HEAD is GET to everybody but the one who answers. */
+    struct str method = str_is(w->http->method, STR("HEAD")) ? STR("GET") : w->http->method;
+    if (target_parse(&f->target, w->http->target, mem, &why) < 0) {
+        answer_problem(f, w, 400, "Cache-Control: no-store\r\n", why);
+        return;
+    }
+    if (is_ping(&f->target)) {
+        ping(f, w, method);
+        return;
+    }
+    const struct route *route = find_route(f, method, &methods);
+    if (!route)
+        answer_not_found(f, w, methods);
+    else if (!partition_is_up(f->config.partition))
+        answer_problem(f, w, 503, "Cache-Control: no-store\r\nRetry-After: 1\r\n",
+                       partition_why(f->config.partition));
+    else
+        run_route(f, w, route, method);
+}
+
+bool front_round(struct front *f)
+{
+    struct partition *p = f->config.partition;
+    ks_arena mem;
+    arena_init(&mem, 16384);
+    partition_begin(p);
+    while (f->count && (!partition_is_up(p) || partition_has_budget(p))) {
+        struct waiting w = next_waiting(f);
+        run_request(f, &w, &mem);
+        arena_reset(&mem);
+    }
+    arena_free(&mem);
+    if (!partition_is_up(p))
+        return true; /* nothing was held: everybody has been told */
+    return partition_commit(p) == 0;
+}

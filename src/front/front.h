@@ -1,0 +1,59 @@
+/* front.h - HTTP requests into steps of the partition, and their answers back
+ *
+ *     front_request   a request has come: it waits in line
+ *     front_round     one pass: begin, each request in line while there is budget, commit
+ *
+ * For each request: the target is taken apart (route.h), the function of that path and method is
+ * run as a step, what it sent is stepped, and its answer goes to config.answer(): held when it saw
+ * or did something that the commit has to make last first.
+ *
+ * The front knows no socket: answers go through a callback, so tests and the simulator ask the same
+ * front without a network. What a client gets that is not the app's own answer is made here:
+ *
+ *     404  no such path, or no such method on it (then with Allow)
+ *     400  a path or query that can be read in no way or in two
+ *     422  an Idempotency-Key that was used for another request
+ *     503  the disk is full, or the partition is down
+ *
+ * HEAD is answered as GET is, without the body; whatever the function sends is dropped.
+ *
+ * Idempotency-Key: for functions marked so, the first answer to a key (but for a 5xx) is kept for a
+ * day as an entity "$reply", in the same commit as what the function did. A repeat gets that answer
+ * and changes nothing.
+ */
+#ifndef FRONT_FRONT_H
+#define FRONT_FRONT_H
+
+#include "front/route.h"
+#include "front/settings.h"
+#include "net/http1.h"
+#include "run/partition.h"
+
+struct front_config {
+    const struct app *app;
+    const struct routes *routes;
+    const struct settings *settings;
+    struct env *env;
+    struct partition *partition;
+    void *ctx;
+    /* The request is the token that front_request() was given. The answer's memory is ours. */
+    void (*answer)(void *ctx, void *request, const struct http1_answer *answer, bool is_held);
+};
+
+struct front;
+
+struct front *front_new(const struct front_config *config);
+void front_free(struct front *f);
+
+/* The request's strings have to stay until it is answered. */
+void front_request(struct front *f, void *request, const struct http1_request *http);
+/* A pass. Whether it was committed; if not, partition_why() says why, and what was answered held in
+ * it must be taken back. */
+bool front_round(struct front *f);
+/* Requests are in line for the next pass. */
+bool front_has_requests(const struct front *f);
+
+/* Functions that the front itself needs in the app: hand them to app_init(). */
+extern const ks_function front_builtin[];
+
+#endif

@@ -1,0 +1,30 @@
+/* http_step.h - one HTTP function on one request: what ks_http really is */
+#ifndef FRONT_HTTP_STEP_H
+#define FRONT_HTTP_STEP_H
+
+#include "front/front.h"
+
+/* What a function answered. */
+struct reply {
+    int status;
+    const char *content_type;
+    struct buf *headers; /* whole lines */
+    struct buf *body;
+};
+
+struct http_step {
+    ks_http http; /* what user code sees */
+    ks_outbox out;
+    const struct front_config *config;
+    const struct http1_request *request;
+    const struct route *route;
+    const struct target *target;
+    struct reply reply;
+};
+
+/* Runs the route's function; the reply is set then. reply's buffers are the caller's. */
+void http_step_run(struct http_step *s);
+/* Replaces the reply. */
+void http_step_problem(struct http_step *s, int status, const char *detail);
+
+#endif
