@@ -1,0 +1,80 @@
+/* The gift registry: opened, added to, finished - or closed by itself when its time has passed. */
+#include "registry.h"
+
+static const ks_val *registry_orchestration(ks_orch *o)
+{
+    int64_t closes_ms = ks_int(ks_get(o->input, "closesAt"));
+    ks_await(ks_call(o, "NewList", o->input));
+    ks_task *closed = ks_event(o, "Close");
+    ks_task *timeout = ks_timer(o, closes_ms);
+    bool is_by_user = ks_winner(ks_when_any(o, closed, timeout)) == closed;
+    ks_signal(o->out, LIST(o->id), "Close", ks_string(o->mem, is_by_user ? "user" : "timeout"));
+    ks_signal(o->out, STATS, "RegistryClosed", NULL);
+    return ks_boolean(o->mem, is_by_user);
+}
+
+static const ks_val *new_list(ks_activity *a)
+{
+    ks_signal(a->out, LIST(a->id), "New", a->input);
+    ks_signal(a->out, STATS, "NewRegistry", NULL);
+    return NULL;
+}
+
+static const ks_val *list_new(ks_entity *e)
+{
+    ks_set(e, "id", ks_string(e->mem, e->key));
+    ks_set(e, "items", ks_array(e->mem));
+    ks_set(e, "closesAt", ks_get(e->arg, "closesAt"));
+    return NULL;
+}
+
+static const ks_val *list_add_item(ks_entity *e)
+{
+    ks_append(e, "items", e->arg);
+    return NULL;
+}
+
+static const ks_val *list_close(ks_entity *e)
+{
+    ks_set(e, "closedAt", ks_integer(e->mem, e->now_ms));
+    ks_set(e, "closedBy", e->arg);
+    return NULL;
+}
+
+static const ks_val *stats_new_registry(ks_entity *e)
+{
+    ks_add(e, "registryCount", 1);
+    ks_add(e, "openCount", 1);
+    return NULL;
+}
+
+static const ks_val *stats_new_item(ks_entity *e)
+{
+    ks_add(e, "itemsCount", 1);
+    return NULL;
+}
+
+static const ks_val *stats_registry_closed(ks_entity *e)
+{
+    ks_add(e, "openCount", -1);
+    ks_add(e, "closedCount", 1);
+    return NULL;
+}
+
+const ks_function registry_functions[] = {
+    KS_SETTING("REGISTRY_OPEN_FOR", KS_AS_DURATION, "5m", "how long a registry stays open"),
+    KS_ORCHESTRATION("RegistryOrchestration", registry_orchestration),
+    KS_ACTIVITY_INLINE("NewList", new_list),
+    KS_ENTITY("RegistryList", "New", list_new),
+    KS_ENTITY("RegistryList", "AddItem", list_add_item),
+    KS_ENTITY("RegistryList", "Close", list_close),
+    KS_ENTITY("RegistryStats", "NewRegistry", stats_new_registry),
+    KS_ENTITY("RegistryStats", "NewItem", stats_new_item),
+    KS_ENTITY("RegistryStats", "RegistryClosed", stats_registry_closed),
+    KS_HTTP("Open", "GET,POST", "Open", KS_IDEMPOTENT, webhook_open),
+    KS_HTTP("Add", "GET,POST", "Add/{id?}", KS_IDEMPOTENT, webhook_add),
+    KS_HTTP("Finish", "GET,POST", "Finish/{id?}", 0, webhook_finish),
+    KS_HTTP("Peek", "GET", "Peek/{id?}", 0, webhook_peek),
+    KS_HTTP("Stats", "GET", "Stats", 0, webhook_stats),
+    KS_END,
+};

@@ -1,0 +1,303 @@
+/* serve() opens everything from the bottom up - table of functions, settings, partition, front,
+ * server - and closes it from the top down:
+ *
+ *     signal -> server_drain -> drained -> the loop ends -> front, partition (clean), workers
+ */
+#include "main.h"
+#include "net/server.h"
+#include "run/workers.h"
+#include "store/journal.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+/* Threads for activities that block; how long shutdown waits for slow clients. */
+enum { ACTIVITY_THREADS = 16, DRAIN_MS = 5000 };
+
+struct host {
+    const struct options *options;
+    struct env env;
+    struct app app;
+    struct routes routes;
+    struct settings settings;
+    struct workers *workers;
+    struct partition *partition;
+    struct front *front;
+    struct server *server;
+    uv_loop_t loop;
+    uv_async_t wake;   /* from the workers' threads */
+    uv_timer_t timer;  /* the next thing that is due */
+    uv_signal_t terminate, interrupt;
+    bool is_stopping;
+};
+
+static void log_line(void *ctx, const char *line)
+{
+    struct host *h = ctx;
+    struct timespec now;
+    struct tm t;
+    clock_gettime(CLOCK_REALTIME, &now);
+    gmtime_r(&now.tv_sec, &t);
+    fprintf(stderr, "[%04d-%02d-%02dT%02d:%02d:%02d.%03ldZ] ", t.tm_year + 1900, t.tm_mon + 1,
+            t.tm_mday, t.tm_hour, t.tm_min, t.tm_sec, now.tv_nsec / 1000000);
+    /* One line, whatever was put into it. */
+    for (; *line; line++)
+        fputc((unsigned char)*line < 0x20 || *line == 0x7F ? ' ' : *line, stderr);
+    fputc('\n', stderr);
+    (void)h;
+}
+
+/* ---- jobs ---- */
+
+static void submit(void *self, struct job *job, bool is_activity)
+{
+    workers_submit(((struct host *)self)->workers, job, is_activity);
+}
+
+static void workers_woke(void *ctx)
+{
+    uv_async_send(&((struct host *)ctx)->wake);
+}
+
+static void on_wake(uv_async_t *async)
+{
+    struct host *h = async->data;
+    workers_take_done(h->workers);
+    server_wake(h->server);
+}
+
+static void partition_wants(void *ctx)
+{
+    struct host *h = ctx;
+    if (h->server)
+        server_wake(h->server);
+}
+
+/* ---- the round ---- */
+
+static void on_timer(uv_timer_t *timer)
+{
+    server_wake(((struct host *)timer->data)->server);
+}
+
+static void schedule_next(struct host *h)
+{
+    if (front_has_requests(h->front)) {
+        server_wake(h->server);
+        return;
+    }
+    int64_t next_ms = partition_next_ms(h->partition);
+    if (next_ms == NEVER_MS) {
+        uv_timer_stop(&h->timer);
+        return;
+    }
+    int64_t wait_ms = next_ms - partition_clock_ms(h->partition);
+    if (wait_ms <= 0) {
+        server_wake(h->server);
+        return;
+    }
+    /* A tick later, since both clocks are cut to whole milliseconds. */
+    uv_update_time(&h->loop);
+    uv_timer_start(&h->timer, on_timer, (uint64_t)wait_ms + 1, 0);
+}
+
+static void on_request(void *self, struct server_request *req, const struct http1_request *http)
+{
+    front_request(((struct host *)self)->front, req, http);
+}
+
+static void on_round(void *self)
+{
+    struct host *h = self;
+    bool is_committed = front_round(h->front);
+    server_release(h->server, is_committed, partition_why(h->partition));
+    if (!is_committed)
+        log_line(h, partition_why(h->partition));
+    schedule_next(h);
+}
+
+static void answer(void *ctx, void *request, const struct http1_answer *a, bool is_held)
+{
+    (void)ctx;
+    server_answer(request, a, is_held);
+}
+
+/* ---- opening ---- */
+
+static int open_store(void *ctx, struct table *table, struct recovered *ret,
+                      struct store **ret_store, char *ret_why, size_t why_size)
+{
+    struct host *h = ctx;
+    return store_journal_open(&h->env, table, h->options->data, NULL, ret, ret_store, ret_why,
+                              why_size);
+}
+
+static const char *setting_get(void *ctx, const char *name)
+{
+    (void)ctx;
+    return getenv(name);
+}
+
+static int fail(const struct host *h, int code, const char *why)
+{
+    fflush(stdout);
+    fprintf(stderr, "%s: %s\n", h->options->program, why);
+    return code;
+}
+
+static int open_app(struct host *h, const ks_function *functions)
+{
+    char why[512];
+    if (app_init(&h->app, functions, front_builtin, why, sizeof why) < 0 ||
+        routes_init(&h->routes, functions, why, sizeof why) < 0 ||
+        settings_init(&h->settings, functions, setting_get, NULL, why, sizeof why) < 0)
+        return fail(h, EXIT_USAGE, why);
+    return 0;
+}
+
+static int exit_code_of(int error)
+{
+    switch (error) {
+    case KS_E_DAMAGED:
+        return EXIT_DATA;
+    case KS_E_BUSY:
+        return EXIT_BUSY;
+    case KS_E_ACCESS:
+        return EXIT_ACCESS;
+    default:
+        return EXIT_IO;
+    }
+}
+
+static int open_partition(struct host *h)
+{
+    char why[512];
+    struct partition_config config = {.env = &h->env,
+                                      .app = &h->app,
+                                      .ctx = h,
+                                      .open_store = open_store,
+                                      .log = log_line,
+                                      .wake = partition_wants};
+    int error = partition_open(&config, &h->partition, why, sizeof why);
+    return error < 0 ? fail(h, exit_code_of(error), why) : 0;
+}
+
+static int open_server(struct host *h)
+{
+    char why[256];
+    struct front_config front = {.app = &h->app,
+                                 .routes = &h->routes,
+                                 .settings = &h->settings,
+                                 .env = &h->env,
+                                 .partition = h->partition,
+                                 .ctx = h,
+                                 .answer = answer};
+    h->front = front_new(&front);
+    struct server_config config = {.address = h->options->address,
+                                   .port = h->options->port,
+                                   .env = &h->env,
+                                   .handler = {h, on_request, on_round}};
+    int error = server_open(&h->loop, &config, &h->server);
+    if (error == 0)
+        return 0;
+    if (error == -EADDRINUSE)
+        snprintf(why, sizeof why,
+                 "Port %u is unavailable. Close the process using that port, or specify another "
+                 "port using --port.",
+                 h->options->port);
+    else
+        snprintf(why, sizeof why, "cannot listen on %s port %u: %s; choose others with --address "
+                 "and --port", h->options->address, h->options->port, strerror(-error));
+    return fail(h, error == -EADDRINUSE ? EXIT_BUSY : EXIT_USAGE, why);
+}
+
+/* ---- the end ---- */
+
+static void on_drained(void *self)
+{
+    struct host *h = self;
+    server_close(h->server);
+    uv_close((uv_handle_t *)&h->wake, NULL);
+    uv_close((uv_handle_t *)&h->timer, NULL);
+    uv_close((uv_handle_t *)&h->terminate, NULL);
+    uv_close((uv_handle_t *)&h->interrupt, NULL);
+}
+
+static void on_signal(uv_signal_t *signal, int number)
+{
+    struct host *h = signal->data;
+    (void)number;
+    if (h->is_stopping)
+        return;
+    h->is_stopping = true;
+    server_drain(h->server, DRAIN_MS, on_drained, h);
+}
+
+static void open_loop(struct host *h)
+{
+    uv_loop_init(&h->loop);
+    uv_async_init(&h->loop, &h->wake, on_wake);
+    uv_timer_init(&h->loop, &h->timer);
+    uv_signal_init(&h->loop, &h->terminate);
+    uv_signal_init(&h->loop, &h->interrupt);
+    h->wake.data = h;
+    h->timer.data = h;
+    h->terminate.data = h;
+    h->interrupt.data = h;
+}
+
+static void close_all(struct host *h)
+{
+    if (h->front)
+        front_free(h->front);
+    /* While the loop is gone, what the store does in the background still comes back here. */
+    if (h->partition && partition_close(h->partition) < 0)
+        fail(h, EXIT_IO, "the last checkpoint could not be written; the next start recovers from "
+                         "the journal");
+    if (h->workers)
+        workers_free(h->workers);
+    settings_free(&h->settings);
+    routes_free(&h->routes);
+    app_free(&h->app);
+}
+
+static int run(struct host *h, const ks_function *functions)
+{
+    print_functions(functions, h->options->address, server_port(h->server));
+    const struct recovered recovered = partition_stats(h->partition).recovered;
+    if (recovered.commits)
+        printf("Recovered %llu commits from the journal.\n",
+               (unsigned long long)recovered.commits);
+    printf("Everything is kept in %s. Stop with Ctrl+C.\n", h->options->data);
+    fflush(stdout);
+    uv_signal_start(&h->terminate, on_signal, SIGTERM);
+    uv_signal_start(&h->interrupt, on_signal, SIGINT);
+    server_wake(h->server);
+    uv_run(&h->loop, UV_RUN_DEFAULT);
+    uv_loop_close(&h->loop);
+    return 0;
+}
+
+int serve(const struct options *options, const ks_function *functions)
+{
+    struct host h = {.options = options, .env = env_posix()};
+    signal(SIGPIPE, SIG_IGN);
+    h.env.self = &h;
+    h.env.submit = submit;
+    int code = open_app(&h, functions);
+    if (!code) {
+        open_loop(&h);
+        h.workers = workers_new(ACTIVITY_THREADS, workers_woke, &h);
+        code = open_partition(&h);
+    }
+    if (!code)
+        code = open_server(&h);
+    if (!code)
+        code = run(&h, functions);
+    close_all(&h);
+    return code;
+}

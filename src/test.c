@@ -1,0 +1,319 @@
+/* keepsake_test.h: the front and the partition on a memory store, a clock that is wound by hand, and
+ * jobs that run when they are pumped. */
+#include "keepsake_test.h"
+
+#include "base/die.h"
+#include "front/front.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define FIRST_MS 1798135200000 /* 2026-12-24T18:00:00Z */
+
+struct override {
+    const char *name, *value;
+};
+
+struct ks_test {
+    ks_arena mem; /* of all answers */
+    const ks_function *functions;
+    struct env env;
+    int64_t now_ms;
+    uint64_t random;
+    struct job *first_job, *last_job; /* activities */
+    bool holds_activities;
+    struct override overrides[16];
+    size_t override_count;
+    struct app app;
+    struct routes routes;
+    struct settings settings;
+    struct memory_disk *disk;
+    struct partition *partition;
+    struct front *front;
+    ks_answer *answer;
+    struct buf log;
+    bool is_open;
+};
+
+/* ---- the world ---- */
+
+static int64_t wall_ms(void *self)
+{
+    return ((ks_test *)self)->now_ms;
+}
+
+static int64_t boot_ns(void *self)
+{
+    return (((ks_test *)self)->now_ms - FIRST_MS + 1000) * 1000000;
+}
+
+/* splitmix64 (Steele, Lea, Flood 2014) */
+static void random_bytes(void *self, void *ret_bytes, size_t len)
+{
+    ks_test *t = self;
+    for (size_t i = 0; i < len; i++) {
+        uint64_t z = (t->random += 0x9E3779B97F4A7C15u);
+        z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9u;
+        z = (z ^ (z >> 27)) * 0x94D049BB133111EBu;
+        ((uint8_t *)ret_bytes)[i] = (uint8_t)(z ^ (z >> 31));
+    }
+}
+
+static void submit(void *self, struct job *job, bool is_activity)
+{
+    ks_test *t = self;
+    if (!is_activity) {
+        job->work(job);
+        job->done(job);
+        return;
+    }
+    job->next = NULL;
+    if (t->last_job)
+        t->last_job->next = job;
+    else
+        t->first_job = job;
+    t->last_job = job;
+}
+
+static void log_line(void *ctx, const char *line)
+{
+    ks_test *t = ctx;
+    buf_printf(&t->log, "%s\n", line);
+}
+
+static void wake(void *ctx)
+{
+    (void)ctx; /* whoever pumps jobs runs a pass after it */
+}
+
+static int open_store(void *ctx, struct table *table, struct recovered *ret,
+                      struct store **ret_store, char *ret_why, size_t why_size)
+{
+    ks_test *t = ctx;
+    (void)ret_why;
+    (void)why_size;
+    return store_memory_open(&t->env, table, &t->disk, ret, ret_store);
+}
+
+static const char *setting_get(void *ctx, const char *name)
+{
+    const ks_test *t = ctx;
+    for (size_t i = 0; i < t->override_count; i++)
+        if (strcmp(t->overrides[i].name, name) == 0)
+            return t->overrides[i].value;
+    return NULL;
+}
+
+/* ---- answers ---- */
+
+static void answer(void *ctx, void *request, const struct http1_answer *a, bool is_held)
+{
+    ks_test *t = ctx;
+    ks_answer *ret = request;
+    const char *type = a->content_type ? a->content_type : "";
+    const char *headers = a->headers ? a->headers : "";
+    size_t body_len = a->head_only ? 0 : a->body.len;
+    (void)is_held; /* the test looks only after the commit */
+    ret->status = a->status;
+    ret->content_type = arena_strndup(&t->mem, type, strlen(type));
+    ret->headers = arena_strndup(&t->mem, headers, strlen(headers));
+    ret->body = arena_strndup(&t->mem, a->body.at ? a->body.at : "", body_len);
+    ret->body_len = body_len;
+}
+
+/* ---- opening ---- */
+
+static void open_world(ks_test *t)
+{
+    char why[512];
+    struct partition_config partition = {.env = &t->env,
+                                         .app = &t->app,
+                                         .ctx = t,
+                                         .open_store = open_store,
+                                         .log = log_line,
+                                         .wake = wake};
+    if (app_init(&t->app, t->functions, front_builtin, why, sizeof why) < 0 ||
+        routes_init(&t->routes, t->functions, why, sizeof why) < 0 ||
+        settings_init(&t->settings, t->functions, setting_get, t, why, sizeof why) < 0 ||
+        partition_open(&partition, &t->partition, why, sizeof why) < 0)
+        die("%s", why);
+    struct front_config front = {.app = &t->app,
+                                 .routes = &t->routes,
+                                 .settings = &t->settings,
+                                 .env = &t->env,
+                                 .partition = t->partition,
+                                 .ctx = t,
+                                 .answer = answer};
+    t->front = front_new(&front);
+    t->is_open = true;
+}
+
+static void close_world(ks_test *t)
+{
+    /* Jobs are the partition's: those that never ran have to be given back to it. */
+    t->holds_activities = false;
+    while (t->first_job) {
+        struct job *job = t->first_job;
+        t->first_job = job->next;
+        job->done(job);
+    }
+    t->last_job = NULL;
+    partition_abandon(t->partition);
+    front_free(t->front);
+    settings_free(&t->settings);
+    routes_free(&t->routes);
+    app_free(&t->app);
+    t->is_open = false;
+}
+
+ks_test *ks_test_open(const ks_function *functions)
+{
+    ks_test *t = die_zalloc(sizeof *t);
+    arena_init(&t->mem, 16384);
+    t->functions = functions;
+    t->now_ms = FIRST_MS;
+    t->env = (struct env){.self = t,
+                          .wall_ms = wall_ms,
+                          .boot_ns = boot_ns,
+                          .random = random_bytes,
+                          .submit = submit};
+    return t;
+}
+
+void ks_test_close(ks_test *t)
+{
+    if (t->is_open)
+        close_world(t);
+    if (t->disk)
+        store_memory_free(t->disk);
+    arena_free(&t->mem);
+    buf_free(&t->log);
+    free(t);
+}
+
+void ks_test_set(ks_test *t, const char *setting, const char *value)
+{
+    if (t->override_count == sizeof t->overrides / sizeof t->overrides[0])
+        die("a test sets more than 16 settings");
+    t->overrides[t->override_count++] = (struct override){setting, value};
+}
+
+void ks_test_crash(ks_test *t)
+{
+    if (!t->is_open)
+        return;
+    close_world(t);
+    open_world(t);
+}
+
+/* ---- running ---- */
+
+/* Passes until nothing is left to do at this time. */
+static void settle(ks_test *t)
+{
+    if (!t->is_open)
+        open_world(t);
+    for (;;) {
+        front_round(t->front);
+        if (t->first_job && !t->holds_activities) {
+            struct job *job = t->first_job;
+            t->first_job = job->next;
+            if (!t->first_job)
+                t->last_job = NULL;
+            job->work(job);
+            job->done(job);
+            continue;
+        }
+        if (!front_has_requests(t->front) && partition_next_ms(t->partition) > t->now_ms)
+            return;
+    }
+}
+
+void ks_test_run(ks_test *t)
+{
+    settle(t);
+}
+
+void ks_test_hold_activities(ks_test *t, bool is_held)
+{
+    t->holds_activities = is_held;
+}
+
+int64_t ks_test_now_ms(const ks_test *t)
+{
+    return t->now_ms;
+}
+
+void ks_test_advance(ks_test *t, int64_t ms)
+{
+    int64_t until_ms = t->now_ms + ms;
+    settle(t);
+    for (;;) {
+        int64_t next_ms = partition_next_ms(t->partition);
+        if (next_ms > until_ms)
+            break;
+        if (next_ms > t->now_ms)
+            t->now_ms = next_ms;
+        settle(t);
+    }
+    t->now_ms = until_ms;
+    settle(t);
+}
+
+void ks_test_evict(ks_test *t)
+{
+    settle(t);
+    partition_evict_sessions(t->partition);
+}
+
+const char *ks_test_log(const ks_test *t)
+{
+    return t->log.at ? arena_strndup((ks_arena *)(uintptr_t)&t->mem, t->log.at, t->log.len) : "";
+}
+
+/* ---- requests ---- */
+
+static void header_add(struct http1_request *http, struct str line)
+{
+    const char *colon = memchr(line.at, ':', line.len);
+    if (!colon || http->header_count == HTTP1_HEADERS_MAX)
+        die("a test's header line is none: %.*s", (int)line.len, line.at);
+    struct str name = {line.at, (size_t)(colon - line.at)};
+    struct str value = {colon + 1, line.len - name.len - 1};
+    while (value.len && *value.at == ' ')
+        value = (struct str){value.at + 1, value.len - 1};
+    http->headers[http->header_count++] = (struct http1_header){name, value};
+}
+
+const ks_answer *ks_test_request(ks_test *t, const char *method, const char *target,
+                                 const char *headers, const void *body, size_t body_len)
+{
+    struct http1_request *http = ks_alloc(&t->mem, sizeof *http);
+    ks_answer *ret = ks_alloc(&t->mem, sizeof *ret);
+    http->method = str_of(method);
+    http->target = str_of(target);
+    http->body = (struct str){body, body_len};
+    for (const char *at = headers ? headers : ""; *at;) {
+        const char *end = strstr(at, "\r\n");
+        size_t len = end ? (size_t)(end - at) : strlen(at);
+        header_add(http, (struct str){at, len});
+        at += len + (end ? 2 : 0);
+    }
+    settle(t);
+    front_request(t->front, ret, http);
+    settle(t);
+    return ret;
+}
+
+const ks_answer *ks_test_get(ks_test *t, const char *target)
+{
+    return ks_test_request(t, "GET", target, NULL, "", 0);
+}
+
+const ks_answer *ks_test_post(ks_test *t, const char *target, const char *content_type,
+                              const char *body)
+{
+    const char *headers = ks_format(&t->mem, "Content-Type: %s\r\n", content_type);
+    return ks_test_request(t, "POST", target, headers, body, strlen(body));
+}
