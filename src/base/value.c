@@ -319,45 +319,72 @@ ks_val *val_copy(ks_arena *mem, const ks_val *val)
     return ks_null(mem);
 }
 
-static const char *check_at(const ks_val *val, unsigned depth)
+/* What a node takes up in the journal beside its texts, about. */
+enum { NODE_BYTES = 2 };
+
+static const char *check_at(const ks_val *val, unsigned depth, size_t *bytes);
+
+static const char *check_text(struct str text, size_t *bytes)
 {
-    if (depth > VAL_DEPTH_MAX)
-        return "the value nests deeper than 64 levels";
+    *bytes += text.len;
+    return utf8_is_valid(text) ? NULL : "a string or key in the value is not UTF-8";
+}
+
+static const char *check_members(const ks_val *val, unsigned depth, size_t *bytes)
+{
     const char *why = NULL;
-    switch (ks_type_of(val)) {
-    case KS_NULL:
-    case KS_BOOLEAN:
-    case KS_INTEGER:
-    case KS_REAL:
-        break;
-    case KS_STRING:
-        if (!utf8_is_valid(val_str(val)))
-            why = "a string in the value is not UTF-8";
-        break;
-    case KS_ARRAY:
-        for (uint32_t i = 0; i < val->len && !why; i++)
-            why = check_at(val->items->at[i], depth + 1);
-        break;
-    case KS_OBJECT:
-        for (uint32_t i = 0; i < val->len && !why; i++) {
-            const struct val_member *m = &val->members->at[i];
-            why = utf8_is_valid((struct str){m->key, m->key_len}) ? check_at(m->val, depth + 1)
-                                                                 : "a key in the value is not UTF-8";
-        }
-        break;
-    case KS_ERROR:
-        if (!utf8_is_valid(str_of(val->error->type)) || !utf8_is_valid(str_of(val->error->message)))
-            why = "an error's text is not UTF-8";
-        else if (val->error->cause)
-            why = check_at(val->error->cause, depth + 1);
-        break;
+    for (uint32_t i = 0; i < val->len && !why; i++) {
+        const struct val_member *m = &val->members->at[i];
+        why = check_text((struct str){m->key, m->key_len}, bytes);
+        if (!why)
+            why = check_at(m->val, depth + 1, bytes);
     }
     return why;
 }
 
+static const char *check_error(const struct val_error *error, unsigned depth, size_t *bytes)
+{
+    const char *why = check_text(str_of(error->type), bytes);
+    if (!why)
+        why = check_text(str_of(error->message), bytes);
+    return why || !error->cause ? why : check_at(error->cause, depth + 1, bytes);
+}
+
+static const char *check_at(const ks_val *val, unsigned depth, size_t *bytes)
+{
+    const char *why = NULL;
+    *bytes += NODE_BYTES;
+    if (depth > VAL_DEPTH_MAX)
+        return "the value nests deeper than 64 levels";
+    switch (ks_type_of(val)) {
+    case KS_NULL:
+    case KS_BOOLEAN:
+        break;
+    case KS_INTEGER:
+    case KS_REAL:
+        *bytes += sizeof(int64_t);
+        break;
+    case KS_STRING:
+        why = check_text(val_str(val), bytes);
+        break;
+    case KS_ARRAY:
+        for (uint32_t i = 0; i < val->len && !why; i++)
+            why = check_at(val->items->at[i], depth + 1, bytes);
+        break;
+    case KS_OBJECT:
+        why = check_members(val, depth, bytes);
+        break;
+    case KS_ERROR:
+        why = check_error(val->error, depth, bytes);
+        break;
+    }
+    return why || *bytes <= VAL_BYTES_MAX ? why : "the value is larger than 1 MiB";
+}
+
 const char *val_check(const ks_val *val)
 {
-    return check_at(val, 1);
+    size_t bytes = 0;
+    return check_at(val, 1, &bytes);
 }
 
 bool val_equal(const ks_val *a, const ks_val *b)

@@ -14,7 +14,10 @@
 #include "base/arena.h"
 #include "base/buf.h"
 
-enum { VAL_DEPTH_MAX = 64 };
+enum {
+    VAL_DEPTH_MAX = 64,
+    VAL_BYTES_MAX = 1 << 20 /* of an input, a result, an event, an argument: texts and nodes */
+};
 
 struct val_items {
     uint32_t cap;
@@ -66,7 +69,7 @@ void val_reindex(ks_val *object);
 
 /* A deep copy. NULL becomes null. */
 ks_val *val_copy(ks_arena *mem, const ks_val *val);
-/* NULL when it may be stored; else what is wrong with it: nests too deep, not UTF-8. */
+/* NULL when it may be stored; else what is wrong with it: nests too deep, too large, not UTF-8. */
 const char *val_check(const ks_val *val);
 /* Structurally equal, members in the same order. */
 bool val_equal(const ks_val *a, const ks_val *b);

@@ -66,9 +66,8 @@ struct str entity_id(ks_arena *mem, struct str name, struct str key);
 bool entity_id_parts(struct str id, struct str *ret_name, struct str *ret_key);
 
 enum {
-    KS_ID_MAX = 256,        /* bytes of an orchestration's id or an entity's key */
-    KS_NAME_MAX = 128,      /* bytes of a function's, event's or operation's name */
-    KS_PAYLOAD_MAX = 1 << 20 /* bytes of an input, a result, an event, an argument, encoded */
+    KS_ID_MAX = 256,  /* bytes of an orchestration's id or an entity's key */
+    KS_NAME_MAX = 128 /* bytes of a function's, event's or operation's name */
 };
 
 #endif

@@ -17,6 +17,7 @@ struct front {
     size_t first, count, cap;
     struct buf body, headers; /* of the reply that is made */
     struct target target;
+    ks_arena mem; /* of the target that is looked at */
 };
 
 const ks_function front_builtin[] = {
@@ -28,6 +29,7 @@ struct front *front_new(const struct front_config *config)
 {
     struct front *f = die_zalloc(sizeof *f);
     f->config = *config;
+    arena_init(&f->mem, 16384);
     return f;
 }
 
@@ -36,6 +38,7 @@ void front_free(struct front *f)
     free(f->line);
     buf_free(&f->body);
     buf_free(&f->headers);
+    arena_free(&f->mem);
     free(f);
 }
 
@@ -154,6 +157,8 @@ static void run_step(struct http_step *s)
     idempotency_remember(s, &key);
 }
 
+static const char api_headers[] = "Cache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\n";
+
 static void run_route(struct front *f, const struct waiting *w, const struct route *route,
                       struct str method)
 {
@@ -169,7 +174,9 @@ static void run_route(struct front *f, const struct waiting *w, const struct rou
                        .method = arena_strndup(mem, method.at, method.len),
                        .path = f->target.path.at,
                        .now_ms = partition_now_ms(p)};
+    int64_t since_ns = partition_watch_begin(p);
     run_step(&s);
+    partition_watch_end(p, since_ns, str_of(route->fn->name));
     if (str_is(w->http->method, STR("HEAD")))
         s.out.sent = (struct message_list){0};
     if (s.out.sent.first && !partition_takes_changes(p)) {
@@ -179,9 +186,8 @@ static void run_route(struct front *f, const struct waiting *w, const struct rou
                           "stored is safe. Try again later.");
         ks_reply_header(&s.http, "Retry-After", "5");
     }
-    ks_reply_header(&s.http, "Cache-Control", "no-store");
-    ks_reply_header(&s.http, "X-Content-Type-Options", "nosniff");
-    buf_byte(s.reply.headers, 0);
+    /* The NUL goes too. */
+    buf_append(s.reply.headers, api_headers, sizeof api_headers);
     struct http1_answer answer = {.status = s.reply.status,
                                   .content_type = s.reply.content_type,
                                   .headers = s.reply.headers->at,
@@ -190,12 +196,12 @@ static void run_route(struct front *f, const struct waiting *w, const struct rou
     answer_with(f, w, &answer, partition_is_gated(p));
 }
 
-static void run_request(struct front *f, const struct waiting *w, ks_arena *mem)
+static void run_request(struct front *f, const struct waiting *w)
 {
     const char *why, *methods;
     /* HEAD is GET to everybody but the one who answers. */
     struct str method = str_is(w->http->method, STR("HEAD")) ? STR("GET") : w->http->method;
-    if (target_parse(&f->target, w->http->target, mem, &why) < 0) {
+    if (target_parse(&f->target, w->http->target, &f->mem, &why) < 0) {
         answer_problem(f, w, 400, "Cache-Control: no-store\r\n", why);
         return;
     }
@@ -216,15 +222,12 @@ static void run_request(struct front *f, const struct waiting *w, ks_arena *mem)
 bool front_round(struct front *f)
 {
     struct partition *p = f->config.partition;
-    ks_arena mem;
-    arena_init(&mem, 16384);
     partition_begin(p);
     while (f->count && (!partition_is_up(p) || partition_has_budget(p))) {
         struct waiting w = next_waiting(f);
-        run_request(f, &w, &mem);
-        arena_reset(&mem);
+        run_request(f, &w);
+        arena_reset(&f->mem);
     }
-    arena_free(&mem);
     if (!partition_is_up(p))
         return true; /* nothing was held: everybody has been told */
     return partition_commit(p) == 0;

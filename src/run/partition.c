@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { RETRY_MS = 1000, TICK_MS = 1000, ARENA_BYTES = 64 * 1024 };
+enum { WATCHDOG_MS = 50, RETRY_MS = 1000, TICK_MS = 1000, ARENA_BYTES = 64 * 1024 };
 
 static const struct partition_limits defaults = {
     .sessions = 1024,
@@ -260,6 +260,29 @@ void partition_send(struct partition *p, ks_outbox *out)
 bool partition_is_gated(const struct partition *p)
 {
     return p->is_gated;
+}
+
+int64_t partition_watch_begin(const struct partition *p)
+{
+    return p->env->boot_ns(p->env->self);
+}
+
+bool partition_is_late(const struct partition *p, int64_t since_ns)
+{
+    return p->env->boot_ns(p->env->self) - since_ns > (int64_t)WATCHDOG_MS * 1000000;
+}
+
+void partition_watch_end(struct partition *p, int64_t since_ns, struct str function)
+{
+    char line[256];
+    if (!partition_is_late(p, since_ns))
+        return;
+    int64_t held_ms = (p->env->boot_ns(p->env->self) - since_ns) / 1000000;
+    snprintf(line, sizeof line,
+             "\"%.*s\" held the partition for %lld ms, and nothing else was done meanwhile; let an "
+             "activity do what takes long",
+             (int)function.len, function.at, (long long)held_ms);
+    p->config.log(p->config.ctx, line);
 }
 
 /* ---- the commit ---- */

@@ -231,6 +231,16 @@ static void step(struct partition *p, const struct message *m)
     die("bug: a message of type %d", (int)m->type);
 }
 
+/* Whose code a message had run; for the watchdog. */
+static struct str function_of(struct partition *p, const struct message *m)
+{
+    if (m->type == MESSAGE_START)
+        return m->name;
+    struct instance *inst =
+        m->target.len ? table_find(&p->table, m->target) : table_find_uid(&p->table, m->uid);
+    return inst ? str_of(inst->name) : m->target;
+}
+
 void step_queue(struct partition *p, bool is_limited)
 {
     while (p->queue.first && (!is_limited || partition_has_budget(p))) {
@@ -238,7 +248,10 @@ void step_queue(struct partition *p, bool is_limited)
         p->queue.first = m->next;
         if (!m->next)
             p->queue.last = NULL;
+        int64_t since_ns = partition_watch_begin(p);
         step(p, m);
+        if (partition_is_late(p, since_ns))
+            partition_watch_end(p, since_ns, function_of(p, m));
         p->steps++;
         p->stats.steps++;
     }
