@@ -152,7 +152,6 @@ static void open_world(ks_test *t)
 static void close_world(ks_test *t)
 {
     /* Jobs are the partition's: those that never ran have to be given back to it. */
-    t->holds_activities = false;
     while (t->first_job) {
         struct job *job = t->first_job;
         t->first_job = job->next;

@@ -2,7 +2,6 @@
 
 #include "base/die.h"
 
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -105,17 +104,24 @@ void *ks_alloc(ks_arena *mem, size_t size_bytes)
     return memset(arena_alloc(mem, size_bytes), 0, size_bytes);
 }
 
-char *ks_format(ks_arena *mem, const char *format, ...)
+char *arena_vformat(ks_arena *a, const char *format, va_list args)
 {
-    va_list args, again;
-    va_start(args, format);
+    va_list again;
     va_copy(again, args);
     int len = vsnprintf(NULL, 0, format, args);
-    va_end(args);
     size_t size = len < 0 ? 1 : (size_t)len + 1;
-    char *text = arena_alloc(mem, size);
+    char *text = arena_alloc(a, size);
     text[0] = 0;
     vsnprintf(text, size, format, again);
     va_end(again);
+    return text;
+}
+
+char *ks_format(ks_arena *mem, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    char *text = arena_vformat(mem, format, args);
+    va_end(args);
     return text;
 }

@@ -9,6 +9,8 @@
 
 #include "keepsake.h"
 
+#include <stdarg.h>
+
 struct arena_chunk;
 struct ks_arena {
     struct arena_chunk *chunks; /* newest first */
@@ -29,6 +31,9 @@ void arena_free(ks_arena *a);
 void *arena_alloc(ks_arena *a, size_t size);
 /* A copy that ends with NUL. */
 char *arena_strndup(ks_arena *a, const char *text, size_t len);
+/* What vsprintf would write. */
+char *arena_vformat(ks_arena *a, const char *format, va_list args)
+    __attribute__((format(printf, 2, 0)));
 void *arena_memdup(ks_arena *a, const void *bytes, size_t len);
 
 #endif

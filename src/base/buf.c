@@ -2,7 +2,6 @@
 
 #include "base/die.h"
 
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <strings.h>
@@ -35,18 +34,24 @@ void buf_str(struct buf *b, const char *text)
     buf_append(b, text, strlen(text));
 }
 
-void buf_printf(struct buf *b, const char *format, ...)
+void buf_vprintf(struct buf *b, const char *format, va_list args)
 {
-    va_list args, again;
-    va_start(args, format);
+    va_list again;
     va_copy(again, args);
     int len = vsnprintf(NULL, 0, format, args);
-    va_end(args);
     if (len > 0) {
         vsnprintf(buf_reserve(b, (size_t)len + 1), (size_t)len + 1, format, again);
         b->len += (size_t)len;
     }
     va_end(again);
+}
+
+void buf_printf(struct buf *b, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    buf_vprintf(b, format, args);
+    va_end(args);
 }
 
 void buf_varint(struct buf *b, uint64_t n)

@@ -145,29 +145,21 @@ static const ks_val **path_make(const struct change *c, struct str path, const c
 
 /* ---- the four operations ---- */
 
-/* Errors are kept as plain objects, since JSON, which the checkpoint keeps, has no errors. */
-static ks_val *own_copy(struct doc *d, const ks_val *val)
-{
-    ks_val *copy = val_copy(&d->mem, val);
-    if (copy->type != KS_ERROR)
-        return copy;
-    ks_val *object = ks_object(&d->mem);
-    ks_put(&d->mem, object, "type", ks_string(&d->mem, copy->error->type));
-    return ks_put(&d->mem, object, "message", ks_string(&d->mem, copy->error->message));
-}
-
 static const char *do_set(const struct change *c, const struct doc_patch *p)
 {
     const char *why = NULL;
+    /* Copied first: it may be a part of what is changed. */
+    const ks_val *val = val_copy_plain(&c->doc->mem, p->val);
     const ks_val **slot = path_make(c, p->path, &why);
     if (slot)
-        slot_set(c, slot, own_copy(c->doc, p->val));
+        slot_set(c, slot, val);
     return why;
 }
 
 static const char *do_append(const struct change *c, const struct doc_patch *p)
 {
     const char *why = NULL;
+    const ks_val *val = val_copy_plain(&c->doc->mem, p->val);
     const ks_val **slot = path_make(c, p->path, &why);
     if (!slot)
         return why;
@@ -176,7 +168,7 @@ static const char *do_append(const struct change *c, const struct doc_patch *p)
     if ((*slot)->type != KS_ARRAY)
         return why_not(c, p->path, "is not an array, so nothing can be appended to it");
     note_node(c, writable(*slot));
-    ks_push(&c->doc->mem, writable(*slot), own_copy(c->doc, p->val));
+    ks_push(&c->doc->mem, writable(*slot), val);
     return NULL;
 }
 
@@ -232,6 +224,18 @@ static const char *do_remove(const struct change *c, const struct doc_patch *p)
     return NULL;
 }
 
+/* JSON, which the checkpoint keeps, is read back only so deep. */
+static const char *check_depth(const struct change *c, const struct doc_patch *p)
+{
+    unsigned depth = p->path.len > 0;
+    for (size_t i = 0; i < p->path.len; i++)
+        depth += p->path.at[i] == '/';
+    depth += p->op == DOC_APPEND;
+    if (depth + (p->val ? val_depth(p->val) : 1) <= VAL_DEPTH_MAX)
+        return NULL;
+    return why_not(c, p->path, "would nest the document deeper than 64 levels");
+}
+
 const char *doc_apply(struct doc *d, const struct doc_patch *patch, ks_arena *mem,
                       struct doc_undo **undo)
 {
@@ -239,7 +243,9 @@ const char *doc_apply(struct doc *d, const struct doc_patch *patch, ks_arena *me
      * nobody wants to undo is noted here until it is known to fit. */
     struct doc_undo *notes = NULL;
     struct change c = {.doc = d, .mem = mem, .undo = &notes};
-    const char *why = NULL;
+    const char *why = check_depth(&c, patch);
+    if (why)
+        return why;
     switch (patch->op) {
     case DOC_SET:
         why = do_set(&c, patch);

@@ -240,8 +240,31 @@ static ks_val *from_jansson(ks_arena *mem, json_t *json, unsigned depth, const c
     return NULL;
 }
 
+/* Before the parser sees it, since that one recurses, and orchestrations have small stacks. */
+static bool nests_too_deep(struct str text)
+{
+    unsigned depth = 0;
+    bool is_in_string = false;
+    for (size_t i = 0; i < text.len; i++) {
+        char c = text.at[i];
+        if (is_in_string && c == '\\')
+            i++;
+        else if (c == '"')
+            is_in_string = !is_in_string;
+        else if (!is_in_string && (c == '[' || c == '{') && ++depth > VAL_DEPTH_MAX)
+            return true;
+        else if (!is_in_string && (c == ']' || c == '}') && depth > 0)
+            depth--;
+    }
+    return false;
+}
+
 ks_val *val_read_json(ks_arena *mem, struct str text, const char **ret_why)
 {
+    if (nests_too_deep(text)) {
+        *ret_why = "the JSON nests deeper than 64 levels";
+        return NULL;
+    }
     json_error_t error;
     json_t *json = json_loadb(text.at, text.len,
                               JSON_DECODE_ANY | JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, &error);

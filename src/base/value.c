@@ -3,7 +3,6 @@
 #include <assert.h>
 #include <math.h>
 #include <stdarg.h>
-#include <stdio.h>
 
 #define XXH_INLINE_ALL
 #include <xxhash.h>
@@ -85,10 +84,9 @@ ks_val *val_error(ks_arena *mem, const char *type, const char *message, const ks
 
 ks_val *ks_fail(ks_arena *mem, const char *type, const char *format, ...)
 {
-    char text[1024];
     va_list args;
     va_start(args, format);
-    vsnprintf(text, sizeof text, format, args);
+    const char *text = arena_vformat(mem, format, args);
     va_end(args);
     return val_error(mem, type, text, NULL);
 }
@@ -288,7 +286,20 @@ const ks_val *ks_val_at(const ks_val *object, size_t i)
 
 /* ---- whole trees ---- */
 
-ks_val *val_copy(ks_arena *mem, const ks_val *val)
+static ks_val *copy_at(ks_arena *mem, const ks_val *val, bool is_plain);
+
+static ks_val *copy_error(ks_arena *mem, const struct val_error *error, bool is_plain)
+{
+    ks_val *cause = error->cause ? copy_at(mem, error->cause, is_plain) : NULL;
+    if (!is_plain)
+        return val_error(mem, error->type, error->message, cause);
+    ks_val *object = ks_object(mem);
+    ks_put(mem, object, "type", ks_string(mem, error->type));
+    ks_put(mem, object, "message", ks_string(mem, error->message));
+    return cause ? ks_put(mem, object, "cause", cause) : object;
+}
+
+static ks_val *copy_at(ks_arena *mem, const ks_val *val, bool is_plain)
 {
     ks_val *copy;
     switch (ks_type_of(val)) {
@@ -303,20 +314,42 @@ ks_val *val_copy(ks_arena *mem, const ks_val *val)
     case KS_ARRAY:
         copy = ks_array(mem);
         for (uint32_t i = 0; i < val->len; i++)
-            ks_push(mem, copy, val_copy(mem, val->items->at[i]));
+            ks_push(mem, copy, copy_at(mem, val->items->at[i], is_plain));
         return copy;
     case KS_OBJECT:
         copy = ks_object(mem);
         for (uint32_t i = 0; i < val->len; i++) {
             const struct val_member *m = &val->members->at[i];
-            val_put_n(mem, copy, (struct str){m->key, m->key_len}, val_copy(mem, m->val));
+            val_put_n(mem, copy, (struct str){m->key, m->key_len}, copy_at(mem, m->val, is_plain));
         }
         return copy;
     case KS_ERROR:
-        return val_error(mem, val->error->type, val->error->message,
-                         val->error->cause ? val_copy(mem, val->error->cause) : NULL);
+        return copy_error(mem, val->error, is_plain);
     }
     return ks_null(mem);
+}
+
+ks_val *val_copy(ks_arena *mem, const ks_val *val)
+{
+    return copy_at(mem, val, false);
+}
+
+ks_val *val_copy_plain(ks_arena *mem, const ks_val *val)
+{
+    return copy_at(mem, val, true);
+}
+
+unsigned val_depth(const ks_val *val)
+{
+    unsigned deepest = 0;
+    for (size_t i = 0; i < ks_len(val); i++) {
+        const ks_val *child = val->type == KS_ARRAY ? ks_at(val, i) : ks_val_at(val, i);
+        unsigned depth = child ? val_depth(child) : 0;
+        deepest = depth > deepest ? depth : deepest;
+    }
+    if (ks_is_error(val)) /* as the object that it becomes */
+        deepest = val->error->cause ? val_depth(val->error->cause) : 1;
+    return deepest + 1;
 }
 
 /* What a node takes up in the journal beside its texts, about. */

@@ -69,6 +69,10 @@ void val_reindex(ks_val *object);
 
 /* A deep copy. NULL becomes null. */
 ks_val *val_copy(ks_arena *mem, const ks_val *val);
+/* The same, with errors as the objects that JSON makes of them. */
+ks_val *val_copy_plain(ks_arena *mem, const ks_val *val);
+/* 1 for a scalar or an empty container. */
+unsigned val_depth(const ks_val *val);
 /* NULL when it may be stored; else what is wrong with it: nests too deep, too large, not UTF-8. */
 const char *val_check(const ks_val *val);
 /* Structurally equal, members in the same order. */

@@ -27,11 +27,14 @@ static void patch(ks_entity *e, enum doc_op op, const char *path, const ks_val *
     if (s->error)
         return;
     s->error = utf8_is_valid(p.path) ? val_check(p.val) : "a path is not UTF-8";
-    if (!s->error)
-        s->error = doc_apply(doc, &p, e->mem, &s->undo);
     if (s->error)
         return;
+    /* Before it is applied: the value may be a part of what it changes. */
+    size_t log_len = s->log->len;
     doc_patch_encode(s->log, &p);
+    s->error = doc_apply(doc, &p, e->mem, &s->undo);
+    if (s->error)
+        s->log->len = log_len;
     e->state = doc->root;
 }
 

@@ -3,8 +3,6 @@
 #include "core/session.h"
 
 #include <ctype.h>
-#include <stdarg.h>
-#include <stdio.h>
 
 void message_append(struct message_list *list, struct message *m)
 {
@@ -180,14 +178,12 @@ void ks_signal(ks_outbox *out, ks_ref entity, const char *operation, const ks_va
 
 void ks_log(ks_outbox *out, const char *format, ...)
 {
-    char text[1024];
     va_list args;
     if (out->session && session_is_replaying(out->session))
         return;
-    va_start(args, format);
-    vsnprintf(text, sizeof text, format, args);
-    va_end(args);
     struct log_line *line = ks_alloc(out->mem, sizeof *line);
-    line->text = arena_strndup(out->mem, text, strlen(text));
+    va_start(args, format);
+    line->text = arena_vformat(out->mem, format, args);
+    va_end(args);
     outbox_append(out, &(ks_outbox){.first_line = line, .last_line = line});
 }

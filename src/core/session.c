@@ -199,6 +199,7 @@ void session_turn(struct session *s, const struct event *incoming, struct outcom
 {
     assert(!s->is_over);
     event_encode(outcome->log, incoming);
+    size_t log_len = outcome->log->len;
     s->outcome = outcome;
     s->out.mem = outcome->mem;
     if (s->is_replaying)
@@ -210,8 +211,12 @@ void session_turn(struct session *s, const struct event *incoming, struct outcom
         deliver(s, &own);
     }
     if (s->out.error && !(s->is_over && ks_is_error(s->result))) {
+        /* Nothing of the turn was, but that it failed. */
         s->result = ks_fail(&s->mem, "BadSend", "%s", s->out.error);
         s->is_over = true;
+        s->out.sent = (struct message_list){0};
+        outcome->log->len = log_len;
+        outcome->scheduled_count = 0;
     }
     if (s->is_over) {
         struct event end = {.type = EVENT_EXECUTION_COMPLETED, .val = s->result};

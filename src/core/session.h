@@ -50,6 +50,9 @@ struct instance *session_instance(const struct session *s);
  * outcome->log to the instance. The session may be over then; free it. */
 void session_turn(struct session *s, const struct event *incoming, struct outcome *outcome);
 
+/* The idempotency key of a call: the same whenever it runs again, and never another call's. */
+char *session_activity_key(ks_arena *mem, const struct instance *inst, uint32_t task_id);
+
 /* Sessions in the order they last ran, for whoever bounds them. */
 struct session_links {
     struct session *newer, *older;

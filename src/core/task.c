@@ -80,6 +80,12 @@ static void schedule(struct session *s, const struct event *e)
     o->scheduled[o->scheduled_count++] = own;
 }
 
+char *session_activity_key(ks_arena *mem, const struct instance *inst, uint32_t task_id)
+{
+    /* With the uid, since an id may be used again for another run. */
+    return ks_format(mem, "%s:%llx:%u", inst->id, (unsigned long long)inst->uid, task_id);
+}
+
 /* Its sends count only if it did not fail. */
 static const ks_val *run_inline(struct session *s, const ks_function *fn, uint32_t id,
                                 const ks_val *input)
@@ -88,7 +94,7 @@ static const ks_val *run_inline(struct session *s, const ks_function *fn, uint32
     ks_activity a = {.mem = &s->mem,
                      .out = &out,
                      .id = s->inst->id,
-                     .key = ks_format(&s->mem, "%s:%u", s->inst->id, id),
+                     .key = session_activity_key(&s->mem, s->inst, id),
                      .input = input};
     const ks_val *result = fn->activity(&a);
     const char *why = out.error ? out.error : val_check(result);

@@ -169,13 +169,11 @@ int ks_reply_empty(ks_http *h, int status)
 
 int ks_reply_text(ks_http *h, int status, const char *format, ...)
 {
-    char text[2048];
     va_list args;
-    va_start(args, format);
-    vsnprintf(text, sizeof text, format, args);
-    va_end(args);
     reply_start(h, status, "text/plain; charset=utf-8");
-    buf_str(step_of(h)->reply.body, text);
+    va_start(args, format);
+    buf_vprintf(step_of(h)->reply.body, format, args);
+    va_end(args);
     return status;
 }
 
@@ -188,10 +186,9 @@ int ks_reply_json(ks_http *h, int status, const ks_val *val)
 
 int ks_reply_problem(ks_http *h, int status, const char *format, ...)
 {
-    char text[2048];
     va_list args;
     va_start(args, format);
-    vsnprintf(text, sizeof text, format, args);
+    const char *text = arena_vformat(h->mem, format, args);
     va_end(args);
     reply_start(h, status, "application/problem+json");
     http1_problem(step_of(h)->reply.body, status, text);

@@ -83,9 +83,8 @@ void activity_schedule(struct partition *p, const struct instance *inst, const s
     a->task_id = e->id;
     a->name = die_strndup(e->name.at, e->name.len);
     a->id = die_strndup(inst->id, inst->id_len);
-    buf_printf(&a->result, "%s:%u", inst->id, e->id);
-    a->key = die_strndup(a->result.at, a->result.len);
-    a->result.len = 0;
+    const char *key = session_activity_key(&p->pass_mem, inst, e->id);
+    a->key = die_strndup(key, strlen(key));
     val_encode(&a->input, e->val);
     *p->to_dispatch_last = a;
     p->to_dispatch_last = &a->next;

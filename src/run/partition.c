@@ -23,10 +23,12 @@ int64_t partition_clock_ms(const struct partition *p)
     return p->clock_base_ms + (p->env->boot_ns(p->env->self) - p->clock_base_ns) / 1000000;
 }
 
+/* A store that had to be opened again goes on with the time that is: only a new process looks at the
+ * wall clock. */
 static void clock_set(struct partition *p, int64_t last_ms)
 {
-    int64_t wall_ms = p->env->wall_ms(p->env->self);
-    p->clock_base_ms = wall_ms > last_ms ? wall_ms : last_ms;
+    int64_t now_ms = p->clock_base_ns ? partition_clock_ms(p) : p->env->wall_ms(p->env->self);
+    p->clock_base_ms = now_ms > last_ms ? now_ms : last_ms;
     p->clock_base_ns = p->env->boot_ns(p->env->self);
 }
 
@@ -44,9 +46,7 @@ static int open_store(struct partition *p)
         table_free(&p->table);
         return result;
     }
-    /* A store that had to be opened again goes on with the time that is. */
-    int64_t last_ms = p->clock_base_ns ? partition_clock_ms(p) : 0;
-    clock_set(p, recovered.time_ms > last_ms ? recovered.time_ms : last_ms);
+    clock_set(p, recovered.time_ms);
     p->next_uid = recovered.next_uid;
     p->horizon_ms = -1;
     p->leftover.len = 0;
@@ -351,7 +351,7 @@ int64_t partition_next_ms(const struct partition *p)
     if (has_room && (p->leftover.len || p->done_first))
         return p->now_ms;
     int64_t next_ms = has_room ? timers_next_ms(&p->timers) : NEVER_MS;
-    if (p->horizon_ms < NEVER_MS && p->horizon_ms - LOOK_AHEAD_MS < next_ms)
+    if (has_room && p->horizon_ms < NEVER_MS && p->horizon_ms - LOOK_AHEAD_MS < next_ms)
         next_ms = p->horizon_ms - LOOK_AHEAD_MS;
     bool has_work = p->table.dirty.count || store_room(p->store) != ROOM_PLENTY;
     if (has_work && p->now_ms + TICK_MS < next_ms)

@@ -2,7 +2,7 @@
 #include "base/die.h"
 #include "run/partition_internal.h"
 
-enum { FIRST_WINDOW_MS = 60 * 1000 };
+enum { FIRST_WINDOW_MS = 60 * 1000, SLEEPERS_MAX = 1 << 20 };
 /* A window this wide reaches past every time that matters. */
 #define WINDOW_MAX_MS ((int64_t)1 << 53)
 
@@ -18,6 +18,7 @@ static void arrived(struct partition *p, struct instance *inst)
 {
     timers_update(&p->timers, inst);
     count_bytes(p, inst);
+    inst->sleeper_ms = inst->due_ms < p->horizon_ms ? inst->due_ms : NEVER_MS;
     if (inst->kind != INSTANCE_ORCHESTRATION)
         return;
     const struct orchestration *o = &inst->orchestration;
@@ -42,6 +43,17 @@ static struct instance *loaded(struct partition *p, int result, struct instance 
     return inst;
 }
 
+/* Deleted in this pass: the store still has it, until the commit. */
+static bool is_deleted(const struct partition *p, struct str id, uint64_t uid)
+{
+    for (size_t i = p->deleted_count; i-- > 0;) {
+        const struct instance *inst = p->deleted[i];
+        if (id.at ? str_is((struct str){inst->id, inst->id_len}, id) : inst->uid == uid)
+            return true;
+    }
+    return false;
+}
+
 struct instance *resident_find(struct partition *p, struct str id)
 {
     struct instance *inst = table_find(&p->table, id);
@@ -49,6 +61,8 @@ struct instance *resident_find(struct partition *p, struct str id)
         table_touch(&p->table, inst);
         return inst;
     }
+    if (is_deleted(p, id, 0))
+        return NULL;
     int result = store_load(p->store, id, &inst);
     return loaded(p, result, inst);
 }
@@ -56,7 +70,7 @@ struct instance *resident_find(struct partition *p, struct str id)
 struct instance *resident_find_uid(struct partition *p, uint64_t uid)
 {
     struct instance *inst = table_find_uid(&p->table, uid);
-    if (inst)
+    if (inst || is_deleted(p, (struct str){NULL, 0}, uid))
         return inst;
     int result = store_load_uid(p->store, uid, &inst);
     return loaded(p, result, inst);
@@ -147,7 +161,7 @@ static void let_go(struct partition *p, struct instance *inst)
     if (inst->kind == INSTANCE_ORCHESTRATION && inst->orchestration.session)
         resident_session_over(p, inst->orchestration.session);
     timers_forget(&p->timers, inst);
-    if (inst->due_ms < p->horizon_ms)
+    if (inst->due_ms < p->horizon_ms && inst->due_ms != inst->sleeper_ms)
         timers_sleep(&p->timers, inst->due_ms, inst->uid);
     table_remove(&p->table, inst);
     p->bytes -= inst->counted_bytes;
@@ -158,6 +172,10 @@ void resident_trim(struct partition *p)
 {
     while (p->session_count > p->limits.sessions)
         resident_session_over(p, p->oldest_session);
+    if (p->timers.sleeper_count > SLEEPERS_MAX) {
+        p->horizon_ms = p->now_ms + 2 * (int64_t)LOOK_AHEAD_MS;
+        timers_keep_before(&p->timers, p->horizon_ms);
+    }
     /* Those that may not go are passed over by making them the newest; each is met once. */
     size_t left = p->table.clean.count;
     while (p->bytes > p->limits.memory_bytes && left-- > 0) {
@@ -172,14 +190,14 @@ void resident_trim(struct partition *p)
 static void is_due(void *ctx, const struct due *due)
 {
     struct partition *p = ctx;
-    if (!table_find_uid(&p->table, due->uid))
-        timers_sleep(&p->timers, due->wake_ms, due->uid);
+    /* Also of one that is in memory: when it is let go, its timer is known to sleep here. */
+    timers_sleep(&p->timers, due->wake_ms, due->uid);
 }
 
 void resident_look_ahead(struct partition *p)
 {
     int64_t window_ms = FIRST_WINDOW_MS;
-    while (p->horizon_ms < NEVER_MS && p->horizon_ms - p->now_ms < LOOK_AHEAD_MS) {
+    while (p->horizon_ms < NEVER_MS && p->horizon_ms - p->now_ms <= LOOK_AHEAD_MS) {
         int64_t from_ms = p->horizon_ms;
         int64_t start_ms = from_ms > p->now_ms ? from_ms : p->now_ms;
         int64_t until_ms = window_ms < WINDOW_MAX_MS ? start_ms + window_ms : NEVER_MS;

@@ -120,10 +120,10 @@ static void step_result(struct partition *p, const struct message *m)
     const struct pending *pending = instance_pending(inst, m->task_id);
     if (!pending || !pending->is_activity)
         return;
+    queue_sent(p, m->name);
     turn(p, inst,
          &(struct event){.type = EVENT_TASK_COMPLETED, .id = m->task_id, .val = m->val},
          CHANGE_GOES_ON);
-    queue_sent(p, m->name);
 }
 
 /* ---- entities ---- */

@@ -101,22 +101,38 @@ const struct sleeper *timers_first_sleeper(const struct timers *t)
     return t->sleeper_count ? &t->sleepers[1] : NULL;
 }
 
-void timers_wake_sleeper(struct timers *t)
+static void sleeper_sift_down(struct timers *t, size_t i)
 {
-    struct sleeper last = t->sleepers[t->sleeper_count--];
-    size_t i = 1;
+    struct sleeper sleeper = t->sleepers[i];
     while (2 * i <= t->sleeper_count) {
         size_t child = 2 * i;
         if (child < t->sleeper_count &&
             t->sleepers[child + 1].wake_ms < t->sleepers[child].wake_ms)
             child++;
-        if (t->sleepers[child].wake_ms >= last.wake_ms)
+        if (t->sleepers[child].wake_ms >= sleeper.wake_ms)
             break;
         t->sleepers[i] = t->sleepers[child];
         i = child;
     }
+    t->sleepers[i] = sleeper;
+}
+
+void timers_wake_sleeper(struct timers *t)
+{
+    t->sleepers[1] = t->sleepers[t->sleeper_count--];
     if (t->sleeper_count)
-        t->sleepers[i] = last;
+        sleeper_sift_down(t, 1);
+}
+
+void timers_keep_before(struct timers *t, int64_t until_ms)
+{
+    size_t kept = 0;
+    for (size_t i = 1; i <= t->sleeper_count; i++)
+        if (t->sleepers[i].wake_ms < until_ms)
+            t->sleepers[++kept] = t->sleepers[i];
+    t->sleeper_count = kept;
+    for (size_t i = kept / 2; i >= 1; i--)
+        sleeper_sift_down(t, i);
 }
 
 int64_t timers_next_ms(const struct timers *t)

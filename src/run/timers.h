@@ -37,6 +37,9 @@ void timers_sleep(struct timers *t, int64_t wake_ms, uint64_t uid);
 const struct sleeper *timers_first_sleeper(const struct timers *t);
 void timers_wake_sleeper(struct timers *t);
 
+/* Forgets the sleepers that wake at that time or later. */
+void timers_keep_before(struct timers *t, int64_t until_ms);
+
 /* The first time anything is due; NEVER_MS. */
 int64_t timers_next_ms(const struct timers *t);
 
