@@ -25,7 +25,6 @@ struct instance *instance_new(uint64_t uid, enum instance_kind kind, struct str 
     inst->created_ms = created_ms;
     inst->updated_ms = created_ms;
     inst->due_ms = NEVER_MS;
-    inst->sleeper_ms = NEVER_MS;
     if (kind == INSTANCE_ENTITY)
         doc_init(&inst->entity.doc);
     else

@@ -80,7 +80,6 @@ struct instance {
     struct instance *next_by_id, *next_by_uid;
     struct instance *newer, *older; /* in the list of those clean, or of those dirty */
     uint32_t heap_index;            /* timers.h; 0: not in the heap */
-    int64_t sleeper_ms;             /* a sleeper of this time stands for it already; NEVER_MS */
     /* store.h */
     uint64_t dirty_sequence; /* the first commit that the checkpoint does not have; 0: clean */
     uint64_t last_sequence;  /* the last commit that changed it */

@@ -33,6 +33,7 @@ void session_wait(struct session *s, struct ks_task *task)
 
 static const ks_val *diverged(struct session *s, const char *history, const char *code)
 {
+    s->has_diverged = true;
     return ks_fail(&s->mem, "NonDeterminism",
                    "the code is not the one that made the history: at byte %zu history has %s, the "
                    "code asked for %s",
@@ -175,6 +176,17 @@ static void deliver(struct session *s, const struct event *e)
         coroutine_resume(s->coroutine);
 }
 
+/* What history has at the place where the code is. */
+static const char *describe_next(struct session *s)
+{
+    struct reader r = s->history;
+    struct event e;
+    if (reader_is_at_end(&r))
+        return "more to come";
+    event_decode(&r, &s->mem, &e);
+    return event_describe(&s->mem, &e);
+}
+
 static void replay(struct session *s)
 {
     while (!reader_is_at_end(&s->history) && !s->is_over) {
@@ -190,8 +202,8 @@ static void replay(struct session *s)
         s->is_over = true;
     }
     /* A replay of a run that was not over cannot end. */
-    if (s->is_over && !ks_is_error(s->result))
-        s->result = diverged(s, "more to come", "its end");
+    if (s->is_over && !s->has_diverged)
+        s->result = diverged(s, describe_next(s), "its end");
     s->is_replaying = false;
 }
 
@@ -210,7 +222,7 @@ void session_turn(struct session *s, const struct event *incoming, struct outcom
         own.val = val_copy(&s->mem, incoming->val);
         deliver(s, &own);
     }
-    if (s->out.error && !(s->is_over && ks_is_error(s->result))) {
+    if (s->out.error) {
         /* Nothing of the turn was, but that it failed. */
         s->result = ks_fail(&s->mem, "BadSend", "%s", s->out.error);
         s->is_over = true;

@@ -53,6 +53,7 @@ struct session {
     struct reader history; /* in replay: what was not met yet */
     bool is_replaying;
     bool is_over;
+    bool has_diverged;        /* over, since the code is not the one of the history */
     const ks_val *result;     /* once over */
     struct outcome *outcome;  /* of the turn that runs */
 };

@@ -18,7 +18,6 @@ static void arrived(struct partition *p, struct instance *inst)
 {
     timers_update(&p->timers, inst);
     count_bytes(p, inst);
-    inst->sleeper_ms = inst->due_ms < p->horizon_ms ? inst->due_ms : NEVER_MS;
     if (inst->kind != INSTANCE_ORCHESTRATION)
         return;
     const struct orchestration *o = &inst->orchestration;
@@ -161,7 +160,7 @@ static void let_go(struct partition *p, struct instance *inst)
     if (inst->kind == INSTANCE_ORCHESTRATION && inst->orchestration.session)
         resident_session_over(p, inst->orchestration.session);
     timers_forget(&p->timers, inst);
-    if (inst->due_ms < p->horizon_ms && inst->due_ms != inst->sleeper_ms)
+    if (inst->due_ms < p->horizon_ms)
         timers_sleep(&p->timers, inst->due_ms, inst->uid);
     table_remove(&p->table, inst);
     p->bytes -= inst->counted_bytes;
@@ -172,9 +171,10 @@ void resident_trim(struct partition *p)
 {
     while (p->session_count > p->limits.sessions)
         resident_session_over(p, p->oldest_session);
-    if (p->timers.sleeper_count > SLEEPERS_MAX) {
-        p->horizon_ms = p->now_ms + 2 * (int64_t)LOOK_AHEAD_MS;
-        timers_keep_before(&p->timers, p->horizon_ms);
+    int64_t near_ms = p->now_ms + 2 * (int64_t)LOOK_AHEAD_MS;
+    if (p->timers.sleeper_count > SLEEPERS_MAX && near_ms < p->horizon_ms) {
+        p->horizon_ms = near_ms;
+        timers_keep_before(&p->timers, near_ms);
     }
     /* Those that may not go are passed over by making them the newest; each is met once. */
     size_t left = p->table.clean.count;
@@ -190,8 +190,8 @@ void resident_trim(struct partition *p)
 static void is_due(void *ctx, const struct due *due)
 {
     struct partition *p = ctx;
-    /* Also of one that is in memory: when it is let go, its timer is known to sleep here. */
-    timers_sleep(&p->timers, due->wake_ms, due->uid);
+    if (!table_find_uid(&p->table, due->uid))
+        timers_sleep(&p->timers, due->wake_ms, due->uid);
 }
 
 void resident_look_ahead(struct partition *p)
