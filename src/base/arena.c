@@ -86,7 +86,8 @@ void *arena_alloc(ks_arena *a, size_t size)
 char *arena_strndup(ks_arena *a, const char *text, size_t len)
 {
     char *copy = arena_alloc(a, len + 1);
-    memcpy(copy, text, len);
+    if (len)
+        memcpy(copy, text, len);
     copy[len] = 0;
     return copy;
 }

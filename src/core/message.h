@@ -14,7 +14,8 @@ enum message_type {
     MESSAGE_EVENT = 2,  /* external event `name` for the orchestration `target` */
     MESSAGE_SIGNAL = 3, /* operation `name` of the entity `target`, "@name@key" */
     MESSAGE_TIMER = 4,  /* a timer of `uid` is due */
-    MESSAGE_RESULT = 5  /* activity `task_id` of `uid` is done */
+    MESSAGE_RESULT = 5  /* activity `task_id` of `uid` is done; name: what it sent, encoded;
+                           target: what it logged, encoded */
 };
 
 struct message {

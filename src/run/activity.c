@@ -21,7 +21,8 @@ struct activity {
     char *key;
     struct buf input; /* encoded */
     struct buf result;
-    struct buf sent; /* encoded messages */
+    struct buf sent;  /* encoded messages */
+    struct buf lines; /* encoded strings for the log */
 };
 
 static void activity_free(struct activity *a)
@@ -32,6 +33,7 @@ static void activity_free(struct activity *a)
     buf_free(&a->input);
     buf_free(&a->result);
     buf_free(&a->sent);
+    buf_free(&a->lines);
     free(a);
 }
 
@@ -57,6 +59,8 @@ static void work(struct job *job)
     val_encode(&a->result, result);
     for (struct message *m = ks_is_error(result) ? NULL : out.sent.first; m; m = m->next)
         message_encode(&a->sent, m);
+    for (const struct log_line *line = out.first_line; line; line = line->next)
+        buf_string(&a->lines, str_of(line->text));
     arena_free(&mem);
 }
 
@@ -116,6 +120,8 @@ void activity_take_results(struct partition *p)
                               .task_id = a->task_id,
                               .val = val_decode(&p->pass_mem, &r)};
         m->name = (struct str){arena_memdup(&p->pass_mem, a->sent.at, a->sent.len), a->sent.len};
+        m->target =
+            (struct str){arena_memdup(&p->pass_mem, a->lines.at, a->lines.len), a->lines.len};
         message_append(&p->queue, m);
         activity_free(a);
     }

@@ -100,15 +100,22 @@ static void step_event(struct partition *p, const struct message *m)
          CHANGE_GOES_ON);
 }
 
-static void queue_sent(struct partition *p, struct str sent)
+static void queue_sent(struct partition *p, const struct message *result)
 {
-    struct reader r = reader_of(sent.at, sent.len);
+    struct reader r = reader_of(result->name.at, result->name.len);
     while (!reader_is_at_end(&r)) {
         struct message *m = message_decode(&r, &p->pass_mem);
         if (!m)
             die("bug: what an activity sent cannot be read");
         message_append(&p->queue, m);
     }
+    ks_outbox logged = {.mem = &p->pass_mem};
+    r = reader_of(result->target.at, result->target.len);
+    while (!reader_is_at_end(&r)) {
+        struct str line = read_string(&r);
+        ks_log(&logged, "%.*s", (int)line.len, line.at);
+    }
+    pass_add_lines(p, &logged);
 }
 
 /* A result nobody waits for (any more) is a repetition, or too late. */
@@ -120,7 +127,7 @@ static void step_result(struct partition *p, const struct message *m)
     const struct pending *pending = instance_pending(inst, m->task_id);
     if (!pending || !pending->is_activity)
         return;
-    queue_sent(p, m->name);
+    queue_sent(p, m);
     turn(p, inst,
          &(struct event){.type = EVENT_TASK_COMPLETED, .id = m->task_id, .val = m->val},
          CHANGE_GOES_ON);
@@ -236,8 +243,9 @@ static struct str function_of(struct partition *p, const struct message *m)
 {
     if (m->type == MESSAGE_START)
         return m->name;
+    bool has_target = m->target.len && m->type != MESSAGE_RESULT;
     struct instance *inst =
-        m->target.len ? table_find(&p->table, m->target) : table_find_uid(&p->table, m->uid);
+        has_target ? table_find(&p->table, m->target) : table_find_uid(&p->table, m->uid);
     return inst ? str_of(inst->name) : m->target;
 }
 
