@@ -1,7 +1,9 @@
 /* serve() opens everything from the bottom up - table of functions, settings, partition, front,
  * server - and closes it from the top down:
  *
- *     signal -> server_drain -> drained -> the loop ends -> front, partition (clean), workers
+ *     signal -> server_drain -> drained -> the loop ends -> front, partition (clean), workers, wake
+ *
+ * The handle that workers poke outlives them.
  */
 #include "main.h"
 #include "net/server.h"
@@ -67,7 +69,8 @@ static void on_wake(uv_async_t *async)
 {
     struct host *h = async->data;
     workers_take_done(h->workers);
-    server_wake(h->server);
+    if (h->server)
+        server_wake(h->server);
 }
 
 static void partition_wants(void *ctx)
@@ -217,14 +220,20 @@ static int open_server(struct host *h)
 
 /* ---- the end ---- */
 
+static void close_handles(struct host *h)
+{
+    uv_close((uv_handle_t *)&h->timer, NULL);
+    uv_close((uv_handle_t *)&h->terminate, NULL);
+    uv_close((uv_handle_t *)&h->interrupt, NULL);
+}
+
 static void on_drained(void *self)
 {
     struct host *h = self;
     server_close(h->server);
-    uv_close((uv_handle_t *)&h->wake, NULL);
-    uv_close((uv_handle_t *)&h->timer, NULL);
-    uv_close((uv_handle_t *)&h->terminate, NULL);
-    uv_close((uv_handle_t *)&h->interrupt, NULL);
+    h->server = NULL;
+    uv_unref((uv_handle_t *)&h->wake); /* so that the loop ends */
+    close_handles(h);
 }
 
 static void on_signal(uv_signal_t *signal, int number)
@@ -254,12 +263,17 @@ static void close_all(struct host *h)
 {
     if (h->front)
         front_free(h->front);
-    /* While the loop is gone, what the store does in the background still comes back here. */
     if (h->partition && partition_close(h->partition) < 0)
         fail(h, EXIT_IO, "the last checkpoint could not be written; the next start recovers from "
                          "the journal");
-    if (h->workers)
+    if (h->workers) {
         workers_free(h->workers);
+        if (!uv_is_closing((uv_handle_t *)&h->timer))
+            close_handles(h); /* it never ran */
+        uv_close((uv_handle_t *)&h->wake, NULL);
+        uv_run(&h->loop, UV_RUN_DEFAULT);
+        uv_loop_close(&h->loop);
+    }
     settings_free(&h->settings);
     routes_free(&h->routes);
     app_free(&h->app);
@@ -278,7 +292,6 @@ static int run(struct host *h, const ks_function *functions)
     uv_signal_start(&h->interrupt, on_signal, SIGINT);
     server_wake(h->server);
     uv_run(&h->loop, UV_RUN_DEFAULT);
-    uv_loop_close(&h->loop);
     return 0;
 }
 
