@@ -1,0 +1,301 @@
+/* Opening and reading. What is written, and the tables, are in checkpoint_write.c. */
+#include "store/checkpoint.h"
+
+#include "base/die.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+/* A file up to this size is looked at whole before it is used (some 30 ms, read ahead); of a larger
+ * one, a part with each save. */
+#define VERIFY_AT_OPEN_PAGES ((int64_t)256 * 1024 * 1024 / PAGE_BYTES)
+enum { CHECKPOINT_FORMAT = 1 };
+
+enum read_statement { READ_ID, READ_UID, READ_LOG, READ_SEQUENCE, READ_DUE };
+
+#define ROW_COLUMNS "uid,kind,id,name,created_ms,updated_ms,wake_ms,sequence,state"
+static const char *const read_sqls[] = {
+    [READ_ID] = "SELECT " ROW_COLUMNS " FROM instance WHERE id=?1",
+    [READ_UID] = "SELECT " ROW_COLUMNS " FROM instance WHERE uid=?1",
+    [READ_LOG] = "SELECT bytes FROM log WHERE uid=?1 ORDER BY part",
+    [READ_SEQUENCE] = "SELECT sequence FROM instance WHERE uid=?1",
+    [READ_DUE] = ("SELECT uid,wake_ms FROM instance WHERE wake_ms>=?1 AND wake_ms<?2 "
+                  "ORDER BY wake_ms"),
+};
+
+static int error_of(const struct connection *c, int result)
+{
+    switch (connection_trouble(c, result)) {
+    case TROUBLE_FULL:
+        return KS_E_FULL;
+    case TROUBLE_BUSY:
+        return KS_E_BUSY;
+    case TROUBLE_DAMAGED:
+        return KS_E_DAMAGED;
+    case TROUBLE_SYNC:
+    case TROUBLE_OTHER:
+        return KS_E_IO;
+    }
+    return KS_E_IO;
+}
+
+static int failed(const struct connection *c, int result, char *ret_why, size_t why_size)
+{
+    connection_why(c, result, ret_why, why_size);
+    return error_of(c, result);
+}
+
+/* ---- opening ---- */
+
+static bool file_is_there(const struct checkpoint *c)
+{
+    sqlite3_vfs *vfs = sqlite3_vfs_find(c->env->sqlite_vfs);
+    int is_there = 0;
+    return vfs && vfs->xAccess(vfs, c->path, SQLITE_ACCESS_EXISTS, &is_there) == SQLITE_OK &&
+           is_there;
+}
+
+static int read_meta(struct checkpoint *c)
+{
+    sqlite3_stmt *statement = NULL;
+    int result = sqlite3_prepare_v2(c->writer.db, "SELECT key,value FROM meta", -1, &statement,
+                                    NULL);
+    while (result == SQLITE_OK && (result = sqlite3_step(statement)) == SQLITE_ROW) {
+        struct str key = connection_column_str(statement, 0);
+        int64_t value = sqlite3_column_int64(statement, 1);
+        if (str_is(key, STR("needed")))
+            c->meta.needed = (uint64_t)value;
+        else if (str_is(key, STR("last")))
+            c->meta.last = (uint64_t)value;
+        else if (str_is(key, STR("next_uid")))
+            c->meta.next_uid = (uint64_t)value;
+        else if (str_is(key, STR("time_ms")))
+            c->meta.time_ms = value;
+        else if (str_is(key, STR("clean")))
+            c->meta.clean = (uint64_t)value;
+        result = SQLITE_OK;
+    }
+    int end = sqlite3_finalize(statement);
+    return result == SQLITE_DONE ? SQLITE_OK : end;
+}
+
+/* Pages can only be looked at when none is newer in the write-ahead log: one that was being written
+ * when the power failed is bad in the file and good there. */
+static int verify_at_open(struct checkpoint *c)
+{
+    int64_t pages;
+    c->verified_pages = 0;
+    int result = connection_number(&c->writer, "PRAGMA page_count", &pages);
+    if (result != SQLITE_OK || pages > VERIFY_AT_OPEN_PAGES)
+        return result;
+    result = checkpoint_settle(c);
+    if (result != SQLITE_OK) {
+        enum connection_trouble trouble = connection_trouble(&c->writer, result);
+        bool may_wait = trouble == TROUBLE_FULL || trouble == TROUBLE_BUSY;
+        return may_wait ? SQLITE_OK : result; /* with the saves, then */
+    }
+    c->is_settled = true;
+    result = pages_verify(&c->writer.pages, c->writer.db, 0, INT64_MAX);
+    if (result != SQLITE_DONE)
+        return result;
+    c->verified_pages = -1;
+    return SQLITE_OK;
+}
+
+static int open_writer(struct checkpoint *c, bool *ret_is_empty, bool *ret_is_foreign)
+{
+    int64_t version = 0, tables = 0;
+    int result = connection_open(&c->writer, c->path, c->env->sqlite_vfs, false,
+                                 checkpoint_write_sqls);
+    if (result == SQLITE_OK)
+        result = connection_number(&c->writer, "PRAGMA user_version", &version);
+    if (result == SQLITE_OK)
+        result = connection_number(&c->writer, "SELECT count(*) FROM sqlite_schema", &tables);
+    if (result == SQLITE_OK)
+        result = connection_exec(&c->writer, "PRAGMA synchronous=FULL;PRAGMA secure_delete=ON;"
+                                             "PRAGMA wal_autocheckpoint=0");
+    *ret_is_empty = version == 0 && tables == 0;
+    *ret_is_foreign = !*ret_is_empty && version != CHECKPOINT_FORMAT;
+    return result;
+}
+
+int checkpoint_open_reader(struct checkpoint *c)
+{
+    if (c->reader.db)
+        return SQLITE_OK;
+    int result = connection_open(&c->reader, c->path, c->env->sqlite_vfs, false, read_sqls);
+    if (result == SQLITE_OK)
+        result = connection_exec(&c->reader, "PRAGMA query_only=ON");
+    return result;
+}
+
+static int open_existing(struct checkpoint *c, char *ret_why, size_t why_size)
+{
+    bool is_empty, is_foreign;
+    int result = open_writer(c, &is_empty, &is_foreign);
+    if (result == SQLITE_OK && is_empty) {
+        connection_close(&c->writer); /* a crash came before its tables; it is made again */
+        return 0;
+    }
+    if (result == SQLITE_OK && is_foreign) {
+        snprintf(ret_why, why_size, "the checkpoint %s was written by another version of Keepsake",
+                 c->path);
+        return KS_E_DAMAGED;
+    }
+    if (result == SQLITE_OK)
+        result = verify_at_open(c);
+    if (result == SQLITE_OK)
+        result = read_meta(c);
+    if (result != SQLITE_OK)
+        return failed(&c->writer, result, ret_why, why_size);
+    result = checkpoint_open_reader(c);
+    if (result != SQLITE_OK)
+        return failed(&c->reader, result, ret_why, why_size);
+    c->has_tables = true;
+    return 0;
+}
+
+int checkpoint_open(struct checkpoint *c, struct env *env, const char *folder, char *ret_why,
+                    size_t why_size)
+{
+    struct buf path = {0};
+    buf_printf(&path, "%s/checkpoint.db", folder);
+    *c = (struct checkpoint){.env = env,
+                             .path = die_strndup(path.at, path.len),
+                             .folder = die_strndup(folder, strlen(folder)),
+                             .verified_pages = -1};
+    buf_free(&path);
+    arena_init(&c->scratch, 4096);
+    c->meta = (struct save_meta){.needed = 1, .next_uid = 1};
+    return file_is_there(c) ? open_existing(c, ret_why, why_size) : 0;
+}
+
+void checkpoint_close(struct checkpoint *c)
+{
+    connection_close(&c->reader);
+    connection_close(&c->writer);
+    buf_free(&c->log);
+    arena_free(&c->scratch);
+    free(c->path);
+    free(c->folder);
+    *c = (struct checkpoint){0};
+}
+
+/* ---- reading ---- */
+
+static int read_log(struct checkpoint *c, uint64_t uid)
+{
+    sqlite3_stmt *statement = connection_statement(&c->reader, READ_LOG);
+    int result;
+    c->log.len = 0;
+    if (!statement)
+        return sqlite3_extended_errcode(c->reader.db);
+    sqlite3_bind_int64(statement, 1, (int64_t)uid);
+    while ((result = sqlite3_step(statement)) == SQLITE_ROW) {
+        struct str part = connection_column_str(statement, 0);
+        buf_append(&c->log, part.at, part.len);
+    }
+    int end = sqlite3_reset(statement);
+    return result == SQLITE_DONE ? SQLITE_OK : end;
+}
+
+/* Of the row a statement stands on. NULL when it is none that could have been written. */
+static struct instance *make(struct checkpoint *c, sqlite3_stmt *statement)
+{
+    struct str kind = connection_column_str(statement, 1);
+    bool is_entity = str_is(kind, STR("entity"));
+    if (!is_entity && !str_is(kind, STR("orchestration")))
+        return NULL;
+    bool is_asleep = sqlite3_column_type(statement, 6) == SQLITE_NULL;
+    int64_t wake_ms = is_asleep ? NEVER_MS : sqlite3_column_int64(statement, 6);
+    struct instance *inst = instance_new(
+        (uint64_t)sqlite3_column_int64(statement, 0),
+        is_entity ? INSTANCE_ENTITY : INSTANCE_ORCHESTRATION, connection_column_str(statement, 2),
+        connection_column_str(statement, 3), sqlite3_column_int64(statement, 4));
+    inst->updated_ms = sqlite3_column_int64(statement, 5);
+    inst->last_sequence = (uint64_t)sqlite3_column_int64(statement, 7);
+    inst->is_known_to_checkpoint = true;
+    struct str state = connection_column_str(statement, 8);
+    struct str log = {c->log.len ? c->log.at : "", c->log.len};
+    int result = instance_restore(inst, wake_ms, state, log, &c->scratch);
+    arena_reset(&c->scratch);
+    if (result == 0)
+        return inst;
+    instance_free(inst);
+    return NULL;
+}
+
+int checkpoint_load(struct checkpoint *c, struct str id, uint64_t uid, struct instance **ret,
+                    char *ret_why, size_t why_size)
+{
+    *ret = NULL;
+    if (!c->reader.db)
+        return 0;
+    sqlite3_stmt *statement = connection_statement(&c->reader, id.at ? READ_ID : READ_UID);
+    if (!statement)
+        return failed(&c->reader, sqlite3_extended_errcode(c->reader.db), ret_why, why_size);
+    if (id.at)
+        connection_bind_str(statement, 1, id);
+    else
+        sqlite3_bind_int64(statement, 1, (int64_t)uid);
+    int result = sqlite3_step(statement);
+    if (result == SQLITE_ROW) {
+        uid = (uint64_t)sqlite3_column_int64(statement, 0);
+        result = read_log(c, uid);
+        if (result == SQLITE_OK && !(*ret = make(c, statement))) {
+            snprintf(ret_why, why_size, "the checkpoint %s is damaged: the row of instance %" PRIu64
+                     " cannot be read: restore a backup of the whole data folder", c->path, uid);
+            sqlite3_reset(statement);
+            return KS_E_DAMAGED;
+        }
+    }
+    sqlite3_reset(statement);
+    if (result == SQLITE_OK || result == SQLITE_DONE)
+        return 0;
+    return failed(&c->reader, result, ret_why, why_size);
+}
+
+int checkpoint_sequence(struct checkpoint *c, uint64_t uid, uint64_t *ret, char *ret_why,
+                        size_t why_size)
+{
+    *ret = 0;
+    if (!c->reader.db)
+        return 0;
+    sqlite3_stmt *statement = connection_statement(&c->reader, READ_SEQUENCE);
+    int result = SQLITE_ERROR;
+    if (statement) {
+        sqlite3_bind_int64(statement, 1, (int64_t)uid);
+        result = sqlite3_step(statement);
+        if (result == SQLITE_ROW)
+            *ret = (uint64_t)sqlite3_column_int64(statement, 0);
+        sqlite3_reset(statement);
+    }
+    if (result == SQLITE_ROW || result == SQLITE_DONE)
+        return 0;
+    return failed(&c->reader, sqlite3_extended_errcode(c->reader.db), ret_why, why_size);
+}
+
+int checkpoint_due(struct checkpoint *c, const struct due_range *range,
+                   void (*each)(void *ctx, const struct due *due), void *ctx, char *ret_why,
+                   size_t why_size)
+{
+    if (!c->reader.db)
+        return 0;
+    sqlite3_stmt *statement = connection_statement(&c->reader, READ_DUE);
+    int result = SQLITE_ERROR;
+    if (statement) {
+        sqlite3_bind_int64(statement, 1, range->from_ms);
+        sqlite3_bind_int64(statement, 2, range->until_ms);
+        while ((result = sqlite3_step(statement)) == SQLITE_ROW) {
+            struct due due = {.uid = (uint64_t)sqlite3_column_int64(statement, 0),
+                              .wake_ms = sqlite3_column_int64(statement, 1)};
+            if (!uid_set_has(range->except[0], due.uid) && !uid_set_has(range->except[1], due.uid))
+                each(ctx, &due);
+        }
+        sqlite3_reset(statement);
+    }
+    if (result == SQLITE_DONE)
+        return 0;
+    return failed(&c->reader, sqlite3_extended_errcode(c->reader.db), ret_why, why_size);
+}

@@ -1,0 +1,67 @@
+/* checkpoint.h - one SQLite file with a row an instance
+ *
+ * It is what the journal would make of everything up to some time, a little different time for each
+ * instance: a row says up to which commit it is true. What it does not have yet, the journal has.
+ *
+ *     partition's thread   checkpoint_load, _due, _sequence          reader
+ *                          save_take -> struct save --+              (save.h)
+ *     background                                      +-> checkpoint_write -> writer
+ *
+ * The file is made by the first write. Its tables are in docs/FORMAT.md and in checkpoint_write.c;
+ * anyone may look at them with sqlite3 while it is in use.
+ */
+#ifndef STORE_CHECKPOINT_H
+#define STORE_CHECKPOINT_H
+
+#include "store/connection.h"
+#include "store/save.h"
+#include "store/store.h"
+
+struct checkpoint {
+    struct env *env;
+    char *path;
+    char *folder;
+    bool has_tables;       /* the writer's: the file is made */
+    struct save_meta meta; /* as found by open */
+    struct connection reader; /* not open while there is no file */
+    struct connection writer;
+    bool is_dir_synced;
+    bool is_settled;        /* found or made so by open */
+    int64_t verified_pages; /* so far; -1: all, or nothing to verify */
+    struct buf log;         /* of what is being loaded */
+    ks_arena scratch;
+};
+
+/* Looks whether the file is there and, if so, whether it is good. 0 or KS_E_... and a sentence. */
+int checkpoint_open(struct checkpoint *c, struct env *env, const char *folder, char *ret_why,
+                    size_t why_size);
+void checkpoint_close(struct checkpoint *c);
+/* After the first checkpoint_write() has made the file. An SQLite result. */
+int checkpoint_open_reader(struct checkpoint *c);
+
+/* Makes what the row of an id or (id.at is NULL) a uid says. Not added to a table. NULL: no row. */
+int checkpoint_load(struct checkpoint *c, struct str id, uint64_t uid, struct instance **ret,
+                    char *ret_why, size_t why_size);
+/* Up to which commit the row of an instance is true; 0: it has none. */
+int checkpoint_sequence(struct checkpoint *c, uint64_t uid, uint64_t *ret, char *ret_why,
+                        size_t why_size);
+/* In the order of wake times, but those of `except`. */
+struct due_range {
+    int64_t from_ms, until_ms;
+    const struct uid_set *except[2];
+};
+int checkpoint_due(struct checkpoint *c, const struct due_range *range,
+                   void (*each)(void *ctx, const struct due *due), void *ctx, char *ret_why,
+                   size_t why_size);
+
+/* Writes a save in one transaction; off the partition's thread. Sets save->result and is_settled.
+ * Trouble that does not pass ends the process. */
+void checkpoint_write(struct checkpoint *c, struct save *save);
+/* Looks at the next part of a large file; off the partition's thread. */
+void checkpoint_verify_some(struct checkpoint *c);
+
+/* Of checkpoint.c, for checkpoint_write.c. */
+extern const char *const checkpoint_write_sqls[];
+int checkpoint_settle(struct checkpoint *c);
+
+#endif
