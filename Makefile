@@ -1,0 +1,97 @@
+# Keepsake. `make run` starts the gift registry, `make test` runs every test, `make lint` checks the
+# rest; each installs what is missing first. V=debug|release|asan|tsan picks the build, CC=gcc|clang
+# the compiler, Q= shows the commands. See docs/HACKING.md.
+V ?= release
+CC = gcc
+Q = @
+B = build/$(if $(filter clang%,$(CC)),clang-)$(V)
+ifeq ($(MAKELEVEL),0)
+MAKEFLAGS += -j$(shell nproc) --no-print-directory
+endif
+
+# -fcf-protection stays out: coroutines change stacks in assembly, without its markers.
+HARDENED = -D_FORTIFY_SOURCE=3 -fstack-protector-strong -fstack-clash-protection
+CFLAGS_debug = -O0 -g3
+CFLAGS_release = -O2 -g $(HARDENED)
+CFLAGS_asan = -O1 -g3 -fsanitize=address,undefined -fno-sanitize-recover=all -DKS_ASAN
+CFLAGS_tsan = -O1 -g3 -fsanitize=thread
+CFLAGS_analyze = -O0 -fanalyzer
+WARNINGS = -Wall -Wextra -Werror -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes \
+	-Wswitch-enum -Wvla -Wwrite-strings -Wformat=2
+LANGUAGE = -std=c17 -D_GNU_SOURCE -Iinclude -Isrc
+CFLAGS = $(LANGUAGE) $(WARNINGS) $(CFLAGS_$(V)) -MMD -MP -fPIE -pthread -fno-strict-aliasing \
+	-fno-omit-frame-pointer
+LDFLAGS = $(CFLAGS_$(V)) -pie -pthread -Wl,-z,relro,-z,now,-z,noexecstack -Wl,--as-needed
+LIBS = -luv -lsqlite3 -ljansson
+
+# What has a main() is a program; the rest of its folder is an archive that gives what is asked for.
+SOURCES := $(wildcard src/*.c src/*/*.c src/*/*.S apps/*/*.c tests/*.c bench/*.c)
+MAINS := $(shell grep -l '^int main\b' $(filter apps/% tests/% bench/%,$(SOURCES)))
+objects = $(addprefix $(B)/,$(addsuffix .o,$(basename $(1))))
+members = $(call objects,$(filter-out $(MAINS),$(filter $(1)/%,$(SOURCES))))
+TESTS := $(patsubst tests/%.c,$(B)/%,$(filter tests/%,$(MAINS)))
+BENCHES := $(patsubst %.c,$(B)/%,$(filter bench/%,$(MAINS)))
+
+all: $(B)/registry
+tests: all $(TESTS)
+benches: all $(BENCHES)
+objects: $(call objects,$(SOURCES))
+analyzed: $(call objects,$(filter src/% apps/%,$(SOURCES)))
+tidy: $(patsubst %.c,$(B)/%.tidy,$(filter src/%.c apps/%.c,$(SOURCES)))
+sources:
+	@echo $(SOURCES)
+
+$(B)/libkeepsake.a: $(call members,src)
+$(B)/libregistry.a: $(call members,apps/registry)
+$(B)/libtests.a: $(call members,tests)
+$(B)/libbench.a: $(call members,bench)
+$(B)/registry: $(B)/apps/registry/main.o $(B)/libregistry.a $(B)/libkeepsake.a
+$(TESTS): $(B)/%: $(B)/tests/%.o $(B)/libtests.a $(B)/libregistry.a $(B)/libkeepsake.a
+$(TESTS): LIBS += -lcmocka -lhttp_parser
+$(BENCHES): %: %.o $(B)/libbench.a $(B)/libtests.a $(B)/libkeepsake.a
+
+$(B)/%.o: %.c Makefile
+	@echo "make $@"; mkdir -p $(@D)
+	$(Q)$(CC) $(CFLAGS) -c $< -o $@
+$(B)/%.o: %.S Makefile
+	@echo "make $@"; mkdir -p $(@D)
+	$(Q)$(CC) $(CFLAGS) -c $< -o $@
+$(B)/%.a:
+	@echo "make $@"; rm -f $@
+	$(Q)ar rcs $@ $^
+$(B)/registry $(TESTS) $(BENCHES):
+	@echo "make $@"
+	$(Q)$(CC) $(LDFLAGS) $^ $(LIBS) -o $@
+$(B)/%.tidy: %.c $(B)/%.o .clang-tidy
+	@echo "make $@"
+	$(Q)clang-tidy-14 --quiet $< -- $(LANGUAGE)
+	@touch $@
+
+run:
+	@tools/packages build
+	@$(MAKE) V=release all
+	@exec build/release/registry start
+# What the tests of tests/ are run with; the crash loop takes care of itself.
+test:
+	@tools/packages build test
+	@$(MAKE) V=release tests
+	@$(MAKE) V=asan tests
+	@tools/run-tests "build/release/crash_loop --rounds 30" \
+		$(patsubst tests/%.c,build/asan/%,$(filter tests/test_%,$(MAINS))) \
+		$(patsubst tests/%.c,build/release/%,$(filter tests/test_%,$(MAINS)))
+bench:
+	@tools/packages build test
+	@$(MAKE) V=release benches
+	@exec build/release/bench/bench
+lint:
+	@tools/packages build test lint
+	+@tools/lint
+packages:
+	@tools/packages build test lint
+clean:
+	rm -rf build
+
+-include $(wildcard $(B)/*.d $(B)/*/*.d $(B)/*/*/*.d)
+.SECONDARY:
+.DELETE_ON_ERROR:
+.PHONY: all tests benches objects analyzed tidy sources run test bench lint packages clean
