@@ -265,6 +265,10 @@ ks_val *val_read_json(ks_arena *mem, struct str text, const char **ret_why)
         *ret_why = "the JSON nests deeper than 64 levels";
         return NULL;
     }
+    if (text.len && memchr(text.at, 0, text.len)) {
+        *ret_why = "the JSON has a NUL byte"; /* the parser passes over one behind a number */
+        return NULL;
+    }
     json_error_t error;
     json_t *json = json_loadb(text.at, text.len,
                               JSON_DECODE_ANY | JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, &error);
