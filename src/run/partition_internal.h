@@ -53,6 +53,9 @@ struct partition {
     struct buf leftover; /* messages of the last pass, encoded */
     struct activity *done_first, *done_last; /* ran, results not taken yet */
     struct partition_stats stats;
+
+    partition_committed_fn *committed; /* NULL: nobody listens */
+    void *committed_ctx;
 };
 
 /* step.c: steps messages until the queue is empty; without a limit, or until the budget is spent. */
