@@ -15,6 +15,14 @@ struct override {
     const char *name, *value;
 };
 
+/* An answer that goes on; all it is sent is taken at once. */
+struct open_stream {
+    struct open_stream *next;
+    ks_answer *answer;
+    struct listener *listener;
+    struct buf body;
+};
+
 struct ks_test {
     ks_arena mem; /* of all answers */
     const ks_function *functions;
@@ -31,7 +39,7 @@ struct ks_test {
     struct memory_disk *disk;
     struct partition *partition;
     struct front *front;
-    ks_answer *answer;
+    struct open_stream *streams;
     struct buf log;
     bool is_open;
 };
@@ -122,6 +130,42 @@ static void answer(void *ctx, void *request, const struct http1_answer *a, bool 
     ret->body_len = body_len;
 }
 
+static void stream_append(ks_test *t, struct open_stream *s, const char *bytes, size_t len)
+{
+    buf_append(&s->body, bytes, len);
+    s->answer->body = arena_strndup(&t->mem, s->body.at, s->body.len);
+    s->answer->body_len = s->body.len;
+}
+
+static void *stream(void *ctx, void *request, const struct http1_answer *head, bool is_held,
+                    struct listener *listener)
+{
+    ks_test *t = ctx;
+    struct open_stream *s = die_zalloc(sizeof *s);
+    answer(ctx, request, head, is_held);
+    *s = (struct open_stream){.next = t->streams, .answer = request, .listener = listener};
+    t->streams = s;
+    stream_append(t, s, head->body.at, head->body.len);
+    return s;
+}
+
+static bool stream_send(void *ctx, void *to, struct shared *piece)
+{
+    stream_append(ctx, to, piece->at, piece->len);
+    return true;
+}
+
+static void close_streams(ks_test *t)
+{
+    while (t->streams) {
+        struct open_stream *s = t->streams;
+        t->streams = s->next;
+        front_stream_closed(t->front, s->listener);
+        buf_free(&s->body);
+        free(s);
+    }
+}
+
 /* ---- opening ---- */
 
 static void open_world(ks_test *t)
@@ -144,7 +188,9 @@ static void open_world(ks_test *t)
                                  .env = &t->env,
                                  .partition = t->partition,
                                  .ctx = t,
-                                 .answer = answer};
+                                 .answer = answer,
+                                 .stream = stream,
+                                 .stream_send = stream_send};
     t->front = front_new(&front);
     t->is_open = true;
 }
@@ -158,6 +204,7 @@ static void close_world(ks_test *t)
         job->done(job);
     }
     t->last_job = NULL;
+    close_streams(t);
     partition_abandon(t->partition);
     front_free(t->front);
     settings_free(&t->settings);
@@ -208,6 +255,12 @@ void ks_test_crash(ks_test *t)
 
 /* ---- running ---- */
 
+static int64_t next_ms(const ks_test *t)
+{
+    int64_t partition_ms = partition_next_ms(t->partition), front_ms = front_next_ms(t->front);
+    return front_ms < partition_ms ? front_ms : partition_ms;
+}
+
 /* Passes until nothing is left to do at this time. */
 static void settle(ks_test *t)
 {
@@ -224,7 +277,7 @@ static void settle(ks_test *t)
             job->done(job);
             continue;
         }
-        if (!front_has_requests(t->front) && partition_next_ms(t->partition) > t->now_ms)
+        if (!front_has_requests(t->front) && next_ms(t) > t->now_ms)
             return;
     }
 }
@@ -249,11 +302,11 @@ void ks_test_advance(ks_test *t, int64_t ms)
     int64_t until_ms = t->now_ms + ms;
     settle(t);
     for (;;) {
-        int64_t next_ms = partition_next_ms(t->partition);
-        if (next_ms > until_ms)
+        int64_t due_ms = next_ms(t);
+        if (due_ms > until_ms)
             break;
-        if (next_ms > t->now_ms)
-            t->now_ms = next_ms;
+        if (due_ms > t->now_ms)
+            t->now_ms = due_ms;
         settle(t);
     }
     t->now_ms = until_ms;

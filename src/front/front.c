@@ -3,6 +3,7 @@
 #include "base/die.h"
 #include "front/http_step.h"
 #include "front/idempotency.h"
+#include "front/page.h"
 
 #include <stdlib.h>
 
@@ -17,6 +18,7 @@ struct front {
     size_t first, count, cap;
     struct buf body, headers; /* of the reply that is made */
     struct target target;
+    struct feeds *feeds;
     ks_arena mem; /* of the target that is looked at */
 };
 
@@ -29,12 +31,15 @@ struct front *front_new(const struct front_config *config)
 {
     struct front *f = die_zalloc(sizeof *f);
     f->config = *config;
+    f->feeds = feeds_new(&(struct feeds_config){
+        .partition = config->partition, .ctx = config->ctx, .send = config->stream_send});
     arena_init(&f->mem, 16384);
     return f;
 }
 
 void front_free(struct front *f)
 {
+    feeds_free(f->feeds);
     free(f->line);
     buf_free(&f->body);
     buf_free(&f->headers);
@@ -159,6 +164,55 @@ static void run_step(struct http_step *s)
 
 static const char api_headers[] = "Cache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\n";
 
+/* Takes back what the step sent. */
+static void refuse_changes(struct http_step *s, int status, const char *why)
+{
+    s->out.sent = (struct message_list){0};
+    http_step_problem(s, status, why);
+}
+
+/* Browsers say where a request comes from, and no script can have them say otherwise. */
+static bool is_cross_site(const struct http1_request *http)
+{
+    return str_is_nocase(http1_find(http, "Sec-Fetch-Site"), STR("cross-site"));
+}
+
+static void guard_changes(struct front *f, struct http_step *s)
+{
+    if (str_is(s->request->method, STR("HEAD")))
+        s->out.sent = (struct message_list){0};
+    if (!s->out.sent.first)
+        return;
+    if (is_cross_site(s->request)) {
+        refuse_changes(s, 403,
+                       "A page of another site asked for a change, and that is refused. Nothing "
+                       "was changed. Use the registry's own page, or call from a program.");
+    } else if (!partition_takes_changes(f->config.partition)) {
+        refuse_changes(s, 503,
+                       "The disk is full, so nothing can be changed at the moment; what was "
+                       "stored is safe. Try again later.");
+        ks_reply_header(&s->http, "Retry-After", "5");
+    }
+}
+
+/* The answer is the beginning of a stream. */
+static void answer_stream(struct front *f, const struct waiting *w, const struct reply *reply,
+                          struct http1_answer *head, bool is_held)
+{
+    if (str_is(w->http->method, STR("HEAD"))) {
+        head->is_stream = head->close = true;
+        answer_with(f, w, head, is_held);
+        return;
+    }
+    struct str seen = http1_find(w->http, "Last-Event-ID");
+    struct listener *listener = feeds_listen(f->feeds, reply->feed_id, reply->feed, seen);
+    void *stream = f->config.stream(f->config.ctx, w->request, head, is_held, listener);
+    if (stream)
+        feeds_set_stream(listener, stream);
+    else
+        feeds_leave(f->feeds, listener);
+}
+
 static void run_route(struct front *f, const struct waiting *w, const struct route *route,
                       struct str method)
 {
@@ -177,15 +231,7 @@ static void run_route(struct front *f, const struct waiting *w, const struct rou
     int64_t since_ns = partition_watch_begin(p);
     run_step(&s);
     partition_watch_end(p, since_ns, str_of(route->fn->name));
-    if (str_is(w->http->method, STR("HEAD")))
-        s.out.sent = (struct message_list){0};
-    if (s.out.sent.first && !partition_takes_changes(p)) {
-        s.out.sent = (struct message_list){0};
-        http_step_problem(&s, 503,
-                          "The disk is full, so nothing can be changed at the moment; what was "
-                          "stored is safe. Try again later.");
-        ks_reply_header(&s.http, "Retry-After", "5");
-    }
+    guard_changes(f, &s);
     /* The NUL goes too. */
     buf_append(s.reply.headers, api_headers, sizeof api_headers);
     struct http1_answer answer = {.status = s.reply.status,
@@ -193,7 +239,17 @@ static void run_route(struct front *f, const struct waiting *w, const struct rou
                                   .headers = s.reply.headers->at,
                                   .body = {s.reply.body->at, s.reply.body->len}};
     partition_send(p, &s.out);
-    answer_with(f, w, &answer, partition_is_gated(p));
+    if (s.reply.feed)
+        answer_stream(f, w, &s.reply, &answer, partition_is_gated(p));
+    else
+        answer_with(f, w, &answer, partition_is_gated(p));
+}
+
+static void answer_page(struct front *f, const struct waiting *w, const ks_page *page)
+{
+    struct http1_answer answer;
+    page_answer(page, w->http, &f->headers, &answer);
+    answer_with(f, w, &answer, false);
 }
 
 static void run_request(struct front *f, const struct waiting *w)
@@ -207,6 +263,14 @@ static void run_request(struct front *f, const struct waiting *w)
     }
     if (is_ping(&f->target)) {
         ping(f, w, method);
+        return;
+    }
+    const ks_page *page = page_find(f->config.app->functions, f->target.path);
+    if (page) {
+        if (methods_have("GET", method))
+            answer_page(f, w, page);
+        else
+            answer_not_found(f, w, "GET");
         return;
     }
     const struct route *route = find_route(f, method, &methods);
@@ -230,5 +294,25 @@ bool front_round(struct front *f)
     }
     if (!partition_is_up(p))
         return true; /* nothing was held: everybody has been told */
-    return partition_commit(p) == 0;
+    bool is_committed = partition_commit(p) == 0;
+    if (!is_committed)
+        feeds_all_changed(f->feeds);
+    else if (partition_is_up(p))
+        feeds_round(f->feeds, partition_clock_ms(p));
+    return is_committed;
+}
+
+int64_t front_next_ms(const struct front *f)
+{
+    return partition_is_up(f->config.partition) ? feeds_next_ms(f->feeds) : NEVER_MS;
+}
+
+void front_stream_ready(struct front *f, struct listener *listener)
+{
+    feeds_ready(f->feeds, listener);
+}
+
+void front_stream_closed(struct front *f, struct listener *listener)
+{
+    feeds_leave(f->feeds, listener);
 }
