@@ -12,8 +12,9 @@
  * is kept for a listener but its place; a slow one skips what it missed in between, and all who stand
  * at the same place are given the same bytes, made once.
  *
- * After a round's commit feeds_round() delivers to those in the queue, up to FEED_ROUND_SENDS, so
- * that thousands of listeners hold up nobody; the rest come in the next round. A topic that changes
+ * In the round after a commit, when its answers are out, feeds_round() delivers to those in the
+ * queue, up to FEED_ROUND_SENDS, so that thousands of listeners hold up nobody; the rest come in the
+ * next round. A topic that changes
  * all the time is told of once in FEED_PACE_MS; a change after a quiet while goes at once.
  *
  * With no listener nothing is called and nothing is kept.
@@ -26,7 +27,7 @@
 
 enum {
     FEED_ID_MAX = 63,       /* bytes of an event's id */
-    FEED_ROUND_SENDS = 256, /* about a millisecond of system calls */
+    FEED_ROUND_SENDS = 64, /* about a millisecond of system calls */
     FEED_PACE_MS = 50
 };
 
@@ -55,7 +56,7 @@ void feeds_ready(struct feeds *f, struct listener *l);
 
 /* The store was opened again: what is committed may differ from what the last commit said. */
 void feeds_all_changed(struct feeds *f);
-/* After a commit. */
+/* Between passes. */
 void feeds_round(struct feeds *f, int64_t now_ms);
 /* When feeds_round() has something to do; past when it has now, NEVER_MS. */
 int64_t feeds_next_ms(const struct feeds *f);

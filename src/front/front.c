@@ -286,6 +286,9 @@ static void run_request(struct front *f, const struct waiting *w)
 bool front_round(struct front *f)
 {
     struct partition *p = f->config.partition;
+    /* What the last pass has committed: its answers have left before. */
+    if (partition_is_up(p))
+        feeds_round(f->feeds, partition_clock_ms(p));
     partition_begin(p);
     while (f->count && (!partition_is_up(p) || partition_has_budget(p))) {
         struct waiting w = next_waiting(f);
@@ -297,8 +300,6 @@ bool front_round(struct front *f)
     bool is_committed = partition_commit(p) == 0;
     if (!is_committed)
         feeds_all_changed(f->feeds);
-    else if (partition_is_up(p))
-        feeds_round(f->feeds, partition_clock_ms(p));
     return is_committed;
 }
 
