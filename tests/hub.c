@@ -27,6 +27,11 @@ static const ks_val *list_chain(ks_entity *e)
     return NULL;
 }
 
+static const ks_val *list_look(ks_entity *e)
+{
+    return e->state;
+}
+
 static const ks_val *list_put(ks_entity *e)
 {
     ks_set(e, "last", e->arg);
@@ -90,6 +95,29 @@ static const ks_val *work_and_sleep(ks_orch *o)
     report(o, "worked");
     ks_await(timer);
     return report(o, "fired");
+}
+
+/* Calls five times, waits for all. */
+static const ks_val *fan_out(ks_orch *o)
+{
+    ks_task *tasks[5];
+    for (int64_t i = 0; i < 5; i++)
+        tasks[i] = ks_call(o, "Work", ks_integer(o->mem, i));
+    ks_await(ks_all_of(o, tasks, 5));
+    return report(o, "worked");
+}
+
+static const ks_val *careless(ks_orch *o)
+{
+    ks_call(o, "Work", o->input);
+    return NULL;
+}
+
+static const ks_val *two_timers(ks_orch *o)
+{
+    ks_task *late = ks_timer(o, o->now_ms + 2000);
+    ks_task *early = ks_timer(o, o->now_ms + 1000);
+    return report(o, ks_winner(ks_when_any(o, late, early)) == early ? "early" : "late");
 }
 
 /* Waits for an event or the deadline, again and again; input: milliseconds. */
@@ -171,9 +199,13 @@ static const ks_function functions[] = {
     KS_ORCHESTRATION("Worker", worker),
     KS_ORCHESTRATION("WorkAndSleep", work_and_sleep),
     KS_ORCHESTRATION("Deadline", deadline),
+    KS_ORCHESTRATION("FanOut", fan_out),
+    KS_ORCHESTRATION("Careless", careless),
+    KS_ORCHESTRATION("TwoTimers", two_timers),
     KS_ACTIVITY("Work", work),
     KS_ENTITY("List", "add", list_add),
     KS_ENTITY("List", "chain", list_chain),
+    KS_ENTITY("List", "look", list_look),
     KS_ENTITY("List", "put", list_put),
     KS_ENTITY("List", "expire", list_expire),
     KS_ENTITY("List", "delete", list_delete),

@@ -152,6 +152,23 @@ static void what_does_not_fit_names_the_path(void **state)
     assert_non_null(strstr(apply(t, DOC_APPEND, "a", "2", 0), "\"a\" is not an array"));
 }
 
+static void a_document_nests_64_levels_and_no_more(void **state)
+{
+    struct test *t = *state;
+    char path[128] = "a";
+    for (size_t i = 1; i < 63; i++)
+        memcpy(path + 2 * i - 1, "/a", 3); /* 63 names */
+    assert_null(apply(t, DOC_SET, path, "null", 0));
+    assert_non_null(strstr(apply(t, DOC_APPEND, path, "1", 0), "64"));
+    assert_non_null(strstr(apply(t, DOC_SET, path, "[1]", 0), "64"));
+    assert_null(apply(t, DOC_SET, path, "[]", 0));
+    path[strlen(path) - 2] = 0;
+    assert_null(apply(t, DOC_SET, path, "null", 0));
+    assert_null(apply(t, DOC_APPEND, path, "1", 0));
+    assert_null(val_check(t->doc.root));
+    json(t, ks_to_json(&t->mem, t->doc.root));
+}
+
 static void an_error_is_kept_as_an_object(void **state)
 {
     struct test *t = *state;
@@ -370,6 +387,9 @@ static void appends_cost_no_more_memory_than_a_few_times_what_lives(void **state
     assert_int_equal(ks_len(items), N);
     for (size_t i = 0; i < N; i++)
         assert_int_equal(ks_int(ks_at(items, i)), i);
+    assert_null(apply(t, DOC_SET, "items/99999", "\"last\"", 0));
+    assert_string_equal(ks_text(ks_at(ks_get(t->doc.root, "items"), N - 1)), "last");
+    assert_non_null(apply(t, DOC_SET, "items/100000", "1", 0));
     ks_arena live;
     arena_init(&live, 4096);
     val_copy(&live, t->doc.root);
@@ -398,6 +418,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(every_operation_does_what_the_table_says),
         TEST(what_does_not_fit_names_the_path),
+        TEST(a_document_nests_64_levels_and_no_more),
         TEST(an_error_is_kept_as_an_object),
         TEST(undo_puts_back_what_was),
         TEST(what_does_not_fit_leaves_no_trace),

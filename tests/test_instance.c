@@ -174,6 +174,11 @@ static void bytes_that_are_no_events_are_refused(void **state)
         whole += instance_apply(inst, cut, len, &scratch) == 0;
         instance_free(inst);
     }
+    static const char large_id[] = "\3\0\x80\x80\x80\x80\x10"; /* 2^32 */
+    struct event e;
+    struct reader r = reader_of(large_id, sizeof large_id - 1);
+    event_decode(&r, &scratch, &e);
+    assert_true(r.is_bad);
     assert_int_equal(whole, 3); /* nothing, the first, both */
     for (unsigned type = 0; type < 256; type++) {
         static const char *const names[] = {[1] = "ExecutionStarted",

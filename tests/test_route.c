@@ -169,6 +169,10 @@ static void what_can_be_read_in_two_ways_is_refused(void **state)
             fail_msg("%s is taken", targets[i]);
         assert_true(why && *why);
     }
+    /* What stands behind the target in a buffer is not its own. */
+    const char *why = NULL;
+    assert_int_equal(target_parse(&t->target, (struct str){"/api/add/%41", 11}, &t->mem, &why), -1);
+    assert_int_equal(target_parse(&t->target, (struct str){"/api/add/%41", 10}, &t->mem, &why), -1);
 }
 
 static void expect_query(struct test *t, const char *target, const char *want)

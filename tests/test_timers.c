@@ -53,6 +53,10 @@ static void expect_same(struct model *m)
             assert_ptr_equal(m->timers.heap[inst->heap_index], inst);
     }
     assert_int_equal(m->timers.count, count);
+    for (size_t i = 2; i <= m->timers.count; i++)
+        assert_true(m->timers.heap[i / 2]->due_ms <= m->timers.heap[i]->due_ms);
+    for (size_t i = 2; i <= m->timers.sleeper_count; i++)
+        assert_true(m->timers.sleepers[i / 2].wake_ms <= m->timers.sleepers[i].wake_ms);
     const struct instance *first = timers_first(&m->timers);
     assert_int_equal(first != NULL, count > 0);
     if (first)

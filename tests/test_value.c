@@ -444,6 +444,8 @@ static void numbers_of_the_binary_form_are_checked(void **state)
     r = reader_of(endless, 11);
     assert_true(read_varint(&r) == 0 && r.is_bad);
     assert_true(read_byte(&r) == 0 && read_string(&r).len == 0 && reader_is_at_end(&r));
+    r = reader_of("\x85", 1);
+    assert_true(read_varint(&r) == 0 && r.is_bad);
     static const int64_t numbers[] = {0, 1, -1, 63, 64, -64, -65, INT64_MAX, INT64_MIN};
     for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {
         struct buf b = {0};
