@@ -77,14 +77,16 @@ run:
 	@tools/packages build
 	@$(MAKE) V=release all
 	@exec build/release/registry start
-# What the tests of tests/ are run with; the crash loop takes care of itself.
+# The slowest first, so that none of them is left for the end alone.
+SLOW = %/test_store_faults %/test_instance %/test_journal %/test_store
+test_programs = $(patsubst tests/%.c,build/$(1)/%,$(filter tests/test_%,$(MAINS)))
+RUNS = $(call test_programs,asan) $(call test_programs,release)
 test:
 	@tools/packages build test
 	@$(MAKE) V=release tests
 	@$(MAKE) V=asan tests
-	@tools/run-tests "build/release/crash_loop --rounds 30" \
-		$(patsubst tests/%.c,build/asan/%,$(filter tests/test_%,$(MAINS))) \
-		$(patsubst tests/%.c,build/release/%,$(filter tests/test_%,$(MAINS)))
+	@tools/run-tests $(filter $(SLOW),$(RUNS)) "build/release/crash_loop --rounds 30" \
+		$(filter-out $(SLOW),$(RUNS))
 bench:
 	@tools/packages build test
 	@$(MAKE) V=release benches
@@ -92,6 +94,9 @@ bench:
 lint:
 	@tools/packages build test lint
 	+@tools/lint
+format:
+	clang-format-14 -i $(filter-out include/keepsake.h,$(wildcard $(addsuffix /*.[ch],include src \
+		src/* apps/* tests bench)))
 packages:
 	@tools/packages build test lint
 clean:
@@ -100,4 +105,4 @@ clean:
 -include $(wildcard $(B)/*.d $(B)/*/*.d $(B)/*/*/*.d)
 .SECONDARY:
 .DELETE_ON_ERROR:
-.PHONY: all tests benches objects analyzed tidy sources run test bench lint packages clean
+.PHONY: all tests benches objects analyzed tidy sources run test bench lint format packages clean

@@ -1,5 +1,5 @@
-/* The list of functions in the form of `func start` 4.x: HTTP functions first, then the others, each
- * in the order of the alphabet. */
+/* The list of functions in the form of `func start` 4.x: HTTP functions first, then the others,
+ * each in the order of the alphabet. */
 #include "base/die.h"
 #include "main.h"
 

@@ -32,8 +32,8 @@ struct host {
     struct front *front;
     struct server *server;
     uv_loop_t loop;
-    uv_async_t wake;   /* from the workers' threads */
-    uv_timer_t timer;  /* the next thing that is due */
+    uv_async_t wake;  /* from the workers' threads */
+    uv_timer_t timer; /* the next thing that is due */
     uv_signal_t terminate, interrupt;
     bool is_stopping;
 };
@@ -249,8 +249,10 @@ static int open_server(struct host *h)
                  "port using --port.",
                  h->options->port);
     else
-        snprintf(why, sizeof why, "cannot listen on %s port %u: %s; choose others with --address "
-                 "and --port", h->options->address, h->options->port, strerror(-error));
+        snprintf(why, sizeof why,
+                 "cannot listen on %s port %u: %s; choose others with --address "
+                 "and --port",
+                 h->options->address, h->options->port, strerror(-error));
     return fail(h, error == -EADDRINUSE ? EXIT_BUSY : EXIT_USAGE, why);
 }
 
@@ -300,8 +302,9 @@ static void close_all(struct host *h)
     if (h->front)
         front_free(h->front);
     if (h->partition && partition_close(h->partition) < 0)
-        fail(h, EXIT_IO, "the last checkpoint could not be written; the next start recovers from "
-                         "the journal");
+        fail(h, EXIT_IO,
+             "the last checkpoint could not be written; the next start recovers from "
+             "the journal");
     if (h->workers) {
         workers_free(h->workers);
         if (!uv_is_closing((uv_handle_t *)&h->timer))
@@ -320,8 +323,7 @@ static int run(struct host *h, const ks_function *functions)
     print_functions(functions, h->options->address, server_port(h->server));
     const struct recovered recovered = partition_stats(h->partition).recovered;
     if (recovered.commits)
-        printf("Recovered %llu commits from the journal.\n",
-               (unsigned long long)recovered.commits);
+        printf("Recovered %llu commits from the journal.\n", (unsigned long long)recovered.commits);
     printf("Everything is kept in %s. Stop with Ctrl+C.\n", h->options->data);
     fflush(stdout);
     uv_signal_start(&h->terminate, on_signal, SIGTERM);

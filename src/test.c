@@ -1,5 +1,5 @@
-/* keepsake_test.h: the front and the partition on a memory store, a clock that is wound by hand, and
- * jobs that run when they are pumped. */
+/* keepsake_test.h: the front and the partition on a memory store, a clock that is wound by hand,
+ * and jobs that run when they are pumped. */
 #include "keepsake_test.h"
 
 #include "base/die.h"

@@ -119,6 +119,12 @@ void world_evict(struct world *w);
 /* What an instance is like, in mem. */
 const char *world_describe(const struct instance *inst, ks_arena *mem);
 
+/* store_disk.c: the calls to the disk; taking back what was not synced; forgetting what could be.
+   */
+struct env world_disk_env(void);
+void world_disk_lose(struct world *w);
+void world_disk_free(struct world *w);
+
 /* Copies a folder's files to another; both flat but for journal/. */
 void world_copy_folder(const char *from, const char *to);
 void world_remove_folder(const char *folder);

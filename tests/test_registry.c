@@ -81,11 +81,12 @@ static void a_registry_closes_by_itself_after_five_minutes(void **state)
     char refusal[128];
     snprintf(refusal, sizeof refusal, "Instance %s is not active.", id);
     expect(call(t, "Add", id, "?item=Too+late"), 400, refusal);
-    expect_peek(t, id,
-                "{\"status\":\"Closed\",\"registry\":{\"id\":\"%s\",\"items\":[\"Late\"]},"
-                "\"closesAt\":\"2026-12-24T18:05:00.000Z\",\"closedAt\":\"2026-12-24T18:05:00.000Z\","
-                "\"closedBy\":\"timeout\"}",
-                id);
+    expect_peek(
+        t, id,
+        "{\"status\":\"Closed\",\"registry\":{\"id\":\"%s\",\"items\":[\"Late\"]},"
+        "\"closesAt\":\"2026-12-24T18:05:00.000Z\",\"closedAt\":\"2026-12-24T18:05:00.000Z\","
+        "\"closedBy\":\"timeout\"}",
+        id);
 }
 
 static void finish_closes_once_and_for_good(void **state)
@@ -98,11 +99,12 @@ static void finish_closes_once_and_for_good(void **state)
     snprintf(refusal, sizeof refusal, "Instance %s is not active.", id);
     expect(call(t, "Finish", id, ""), 400, refusal);
     ks_test_advance(t, KS_HOURS(1));
-    expect_peek(t, id,
-                "{\"status\":\"Closed\",\"registry\":{\"id\":\"%s\",\"items\":[]},"
-                "\"closesAt\":\"2026-12-24T18:05:00.000Z\",\"closedAt\":\"2026-12-24T18:00:01.000Z\","
-                "\"closedBy\":\"user\"}",
-                id);
+    expect_peek(
+        t, id,
+        "{\"status\":\"Closed\",\"registry\":{\"id\":\"%s\",\"items\":[]},"
+        "\"closesAt\":\"2026-12-24T18:05:00.000Z\",\"closedAt\":\"2026-12-24T18:00:01.000Z\","
+        "\"closedBy\":\"user\"}",
+        id);
     expect_stats(t, "{\"registryCount\":1,\"itemsCount\":0,\"openCount\":0,\"closedCount\":1}");
 }
 
@@ -143,7 +145,8 @@ static void a_key_makes_a_repeat_answer_as_the_first_did(void **state)
 
 static void stats_are_zero_before_the_first_registry(void **state)
 {
-    expect_stats(*state, "{\"registryCount\":0,\"itemsCount\":0,\"openCount\":0,\"closedCount\":0}");
+    expect_stats(*state,
+                 "{\"registryCount\":0,\"itemsCount\":0,\"openCount\":0,\"closedCount\":0}");
 }
 
 static void head_changes_nothing(void **state)

@@ -303,9 +303,11 @@ static void an_activity_that_waits_is_due_at_once(void **at)
     struct due_list list = {0};
     struct buf log = {0};
     struct instance *inst = world_create(w, INSTANCE_ORCHESTRATION, "order", "Order");
-    event_encode(&log, &(struct event){.type = EVENT_EXECUTION_STARTED, .time_ms = 5,
+    event_encode(&log, &(struct event){.type = EVENT_EXECUTION_STARTED,
+                                       .time_ms = 5,
                                        .val = ks_null(&w->mem)});
-    event_encode(&log, &(struct event){.type = EVENT_TASK_SCHEDULED, .name = STR("Greet"),
+    event_encode(&log, &(struct event){.type = EVENT_TASK_SCHEDULED,
+                                       .name = STR("Greet"),
                                        .val = ks_null(&w->mem)});
     world_change(w, inst, (struct str){log.at, log.len});
     buf_free(&log);
@@ -454,9 +456,11 @@ static void jobs_on_threads_are_the_same(void **at)
     every_history_of_commits_crashes_and_restarts_agrees_with_the_model(at);
 }
 
-#define ON_BOTH(claim)                                                                         \
-    {"memory: " #claim, claim, set_up_memory, tear_down, NULL},                                \
-    {"journal: " #claim, claim, set_up_journal, tear_down, NULL}
+#define ON_BOTH(claim) \
+    {"memory: " #claim, claim, set_up_memory, tear_down, NULL}, \
+    { \
+        "journal: " #claim, claim, set_up_journal, tear_down, NULL \
+    }
 
 int main(void)
 {

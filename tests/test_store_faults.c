@@ -2,7 +2,8 @@
  *
  * A crash is a child process that ends before some call to the disk; what it had acknowledged by
  * then it leaves in memory that it shares with the test. The test makes the same steps on the store
- * in memory: what the folder holds must be what that store has after as many commits, or one more. */
+ * in memory: what the folder holds must be what that store has after as many commits, or one more.
+ * */
 #include "store_world.h"
 
 #include <errno.h>
@@ -137,7 +138,8 @@ static void short_and_interrupted_writes_are_gone_on_with(void **state)
     world_free(&w);
 }
 
-/* While no segment can be made ready, first the reserve is left, then nothing; it recovers alone. */
+/* While no segment can be made ready, first the reserve is left, then nothing; it recovers alone.
+   */
 static void room_is_told_before_it_is_gone(void **state)
 {
     struct world w;
@@ -174,10 +176,10 @@ static void room_is_told_before_it_is_gone(void **state)
 struct crash {
     uint64_t seed;
 
-    int64_t at;       /* the call before which it comes */
-    bool is_power;    /* else the process is killed, and the system has all writes */
+    int64_t at;    /* the call before which it comes */
+    bool is_power; /* else the process is killed, and the system has all writes */
     int64_t fail_sync_at;
-    int steps;        /* before it stops by itself */
+    int steps; /* before it stops by itself */
     enum world_jobs jobs;
 };
 
@@ -192,6 +194,10 @@ static void run_child(const struct crash *c, struct shared *shared, struct world
     w->is_volatile = c->is_power;
     w->fault = (struct world_fault){.fail_sync_at = c->fail_sync_at, .error = EIO};
     w->jobs = c->jobs;
+    if (c->seed % 2 == 0) { /* segments are used again and again */
+        w->options.checkpoint_bytes = 8 << 10;
+        w->options.segment_bytes = 16 << 10;
+    }
     if (c->fail_sync_at)
         fclose(stderr);
     if (world_open(w) < 0)

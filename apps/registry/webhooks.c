@@ -6,7 +6,8 @@
 
 /* The original answers every refusal with 400 and a text; a POST learns more. */
 #define REFUSE(h, status, ...) \
-    (is_post(h) ? ks_reply_problem((h), (status), __VA_ARGS__) : ks_reply_text((h), 400, __VA_ARGS__))
+    (is_post(h) ? ks_reply_problem((h), (status), __VA_ARGS__) \
+                : ks_reply_text((h), 400, __VA_ARGS__))
 
 static bool is_post(const ks_http *h)
 {
@@ -79,8 +80,9 @@ static const ks_val *posted_item(ks_http *h)
     if (ks_is_content_type(h, "text/plain"))
         return body;
     if (!ks_is_content_type(h, "application/json")) {
-        ks_reply_problem(h, 415, "Send the item as application/json, {\"item\":\"…\"}, or as "
-                                 "text/plain.");
+        ks_reply_problem(h, 415,
+                         "Send the item as application/json, {\"item\":\"…\"}, or as "
+                         "text/plain.");
         return NULL;
     }
     const ks_val *json = ks_parse_json(h->mem, ks_text(body), ks_len(body));
@@ -177,4 +179,3 @@ int webhook_stats(ks_http *h)
         return ks_reply_events(h, STATS, feed_stats);
     return ks_reply_json(h, 200, stats_answer(h->mem, ks_state(h, STATS)));
 }
-

@@ -75,6 +75,9 @@ uint8_t read_byte(struct reader *r);
 uint64_t read_varint(struct reader *r);
 int64_t read_zigzag(struct reader *r);
 struct str read_string(struct reader *r);
-static inline bool reader_is_at_end(const struct reader *r) { return r->is_bad || r->at == r->end; }
+static inline bool reader_is_at_end(const struct reader *r)
+{
+    return r->is_bad || r->at == r->end;
+}
 
 #endif

@@ -1,5 +1,5 @@
-/* The real world: POSIX and Linux. Calls that a signal interrupted are made again here; a write that
- * was cut short is the caller's to go on with. */
+/* The real world: POSIX and Linux. Calls that a signal interrupted are made again here; a write
+ * that was cut short is the caller's to go on with. */
 #include "base/env.h"
 
 #include "base/die.h"
@@ -207,7 +207,7 @@ static int lock_take(int file, int64_t *ret_pid)
 
 static int disk_lock(void *self, const char *path, int *ret_file, int64_t *ret_pid)
 {
-    int file;
+    int file = -1;
     *ret_pid = 0;
     int result = disk_open(self, path, DISK_WRITE_CREATE, &file);
     if (result < 0)

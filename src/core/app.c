@@ -84,8 +84,8 @@ static int add_all(struct app *app, const ks_function *functions, char *ret_why,
                      fn->name);
             return -1;
         }
-        const ks_function **slot =
-            slot_of(app, space_of(fn->kind), str_of(fn->name), operation_of(fn));
+        const ks_function **slot = slot_of(app, space_of(fn->kind), str_of(fn->name),
+                                           operation_of(fn));
         if (*slot) {
             snprintf(ret_why, why_size, "\"%s\" stands twice in the table of functions", fn->name);
             return -1;

@@ -22,8 +22,10 @@ static void patch(ks_entity *e, enum doc_op op, const char *path, const ks_val *
 {
     struct entity_step *s = step_of(e);
     struct doc *doc = &s->inst->entity.doc;
-    struct doc_patch p = {
-        .op = op, .path = str_of(path), .val = val ? val : ks_null(e->mem), .n = n};
+    struct doc_patch p = {.op = op,
+                          .path = str_of(path),
+                          .val = val ? val : ks_null(e->mem),
+                          .n = n};
     if (s->error)
         return;
     s->error = utf8_is_valid(p.path) ? val_check(p.val) : "a path is not UTF-8";

@@ -1,5 +1,7 @@
 #include "core/event.h"
 
+#include "core/message.h"
+
 /* Which fields an event of a type has, in the order they are written. */
 struct layout {
     const char *name;
@@ -13,8 +15,7 @@ static const struct layout *layout_of(enum event_type type)
         [EVENT_TASK_COMPLETED] = {"TaskCompleted", .has_time = true, .has_id = true,
                                   .has_val = true},
         [EVENT_TIMER_FIRED] = {"TimerFired", .has_time = true, .has_id = true},
-        [EVENT_EVENT_RAISED] = {"EventRaised", .has_time = true, .has_name = true,
-                                .has_val = true},
+        [EVENT_EVENT_RAISED] = {"EventRaised", .has_time = true, .has_name = true, .has_val = true},
         [EVENT_TASK_SCHEDULED] = {"TaskScheduled", .has_id = true, .has_name = true,
                                   .has_val = true},
         [EVENT_TASK_RAN] = {"TaskRan", .has_id = true, .has_name = true, .has_val = true},
@@ -89,6 +90,8 @@ const char *event_describe(ks_arena *mem, const struct event *e)
 {
     const struct layout *layout = layout_of(e->type);
     const char *text = event_type_name(e->type);
+    if (layout && layout->has_message)
+        text = ks_format(mem, "%s %s", text, message_type_name(e->message));
     if (layout && layout->has_id)
         text = ks_format(mem, "%s %u", text, e->id);
     if (layout && layout->has_name)

@@ -2,10 +2,10 @@
  *
  * A history is a list of events of two sorts, in the order things happened:
  *
- *     incoming   something reached the instance, and a turn began: it started, an activity was done,
- *                a timer was due, an event was raised. Each carries the time of its turn.
- *     command    the code asked for something in that turn: an activity, a timer, a message to send,
- *                or it ended.
+ *     incoming   something reached the instance, and a turn began: it started, an activity was
+ *                done, a timer was due, an event was raised. Each carries the time of its turn.
+ *     command    the code asked for something in that turn: an activity, a timer, a message to
+ *                send, or it ended.
  *
  *     ExecutionStarted  TaskRan TimerCreated | EventRaised  ExecutionCompleted
  *     incoming          command command      | incoming     command

@@ -7,8 +7,8 @@
  * was.
  *
  *     uid      a number that is never used twice; what journal and checkpoint call it by
- *     id       what people call it by: the orchestration's id; of an entity "@name@key", the name in
- *              lower case
+ *     id       what people call it by: the orchestration's id; of an entity "@name@key", the name
+ *              in lower case
  *
  * An orchestration keeps its log as it is (a replay needs all of it). An entity keeps the document
  * and, once that is large, the log since it was last saved, so that saving costs what changed.

@@ -4,6 +4,16 @@
 
 #include <ctype.h>
 
+const char *message_type_name(uint8_t type)
+{
+    static const char *const names[] = {[MESSAGE_START] = "start",
+                                        [MESSAGE_EVENT] = "event",
+                                        [MESSAGE_SIGNAL] = "signal",
+                                        [MESSAGE_TIMER] = "timer",
+                                        [MESSAGE_RESULT] = "result"};
+    return type < sizeof names / sizeof names[0] && names[type] ? names[type] : "unknown";
+}
+
 void message_append(struct message_list *list, struct message *m)
 {
     m->next = NULL;

@@ -18,6 +18,9 @@ enum message_type {
                            target: what it logged, encoded */
 };
 
+/* "start" */
+const char *message_type_name(uint8_t type);
+
 struct message {
     struct message *next;
     enum message_type type;

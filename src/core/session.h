@@ -29,11 +29,11 @@
 
 /* What a step wants done. */
 struct outcome {
-    struct buf *log;             /* bytes for the instance's log are appended here */
-    ks_outbox out;               /* messages and log lines */
-    struct event *scheduled;     /* activities for threads, to be dispatched after the commit */
+    struct buf *log;         /* bytes for the instance's log are appended here */
+    ks_outbox out;           /* messages and log lines */
+    struct event *scheduled; /* activities for threads, to be dispatched after the commit */
     size_t scheduled_count, scheduled_cap;
-    ks_arena *mem;               /* of the pass: what the outcome points to */
+    ks_arena *mem; /* of the pass: what the outcome points to */
 };
 
 void outcome_init(struct outcome *o, struct buf *log, ks_arena *pass_mem);

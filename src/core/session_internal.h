@@ -16,15 +16,15 @@ struct ks_task {
     struct session *session;
     enum task_kind kind;
     bool is_done;
-    uint32_t id;             /* activity, timer */
-    const ks_val *result;    /* once done; an error if it failed */
+    uint32_t id;          /* activity, timer */
+    const ks_val *result; /* once done; an error if it failed */
     struct task_parent *parents;
-    struct str name;         /* event: the one it waits for */
+    struct str name; /* event: the one it waits for */
     struct ks_task *next_waiting;
     struct ks_task **children; /* any, all */
     size_t child_count;
     size_t children_left;
-    struct ks_task *winner;  /* any */
+    struct ks_task *winner; /* any */
 };
 
 /* An event nobody waited for when it came. */
@@ -53,9 +53,9 @@ struct session {
     struct reader history; /* in replay: what was not met yet */
     bool is_replaying;
     bool is_over;
-    bool has_diverged;        /* over, since the code is not the one of the history */
-    const ks_val *result;     /* once over */
-    struct outcome *outcome;  /* of the turn that runs */
+    bool has_diverged;       /* over, since the code is not the one of the history */
+    const ks_val *result;    /* once over */
+    struct outcome *outcome; /* of the turn that runs */
 };
 
 /* Pop or write. True: it is new and was written. False: history has it; what history says of it

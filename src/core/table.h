@@ -1,8 +1,8 @@
 /* table.h - the instances that are in memory
  *
  * By id and by uid. A resident instance is in one of two lists: clean ones in the order they were
- * last looked at (so that the oldest can be let go), dirty ones, whose newest state only the journal
- * has, in the order they became dirty. Growing moves a few chains an insertion, so that no
+ * last looked at (so that the oldest can be let go), dirty ones, whose newest state only the
+ * journal has, in the order they became dirty. Growing moves a few chains an insertion, so that no
  * insertion waits for a million others.
  */
 #ifndef CORE_TABLE_H

@@ -54,7 +54,8 @@ bool idempotency_find(struct http_step *s, struct idempotency *ret)
         return false;
     if (!key_is_good(key)) {
         ret->is_answered = true;
-        http_step_problem(s, 400, "The Idempotency-Key has to be 1 to 255 visible ASCII characters.");
+        http_step_problem(s, 400,
+                          "The Idempotency-Key has to be 1 to 255 visible ASCII characters.");
         return true;
     }
     ks_arena *mem = s->http.mem;
@@ -68,7 +69,8 @@ bool idempotency_find(struct http_step *s, struct idempotency *ret)
         str_is(val_str(ks_get(kept, "request")), str_of(ret->fingerprint)))
         answer_again(s, kept);
     else
-        http_step_problem(s, 422, "This Idempotency-Key was used for another request; choose a new one.");
+        http_step_problem(s, 422,
+                          "This Idempotency-Key was used for another request; choose a new one.");
     return true;
 }
 

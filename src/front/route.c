@@ -29,8 +29,9 @@ static const char *segment_init(struct route_segment *s, struct str text)
     s->text = (struct str){text.at + 1, text.len - 2};
     s->is_optional = s->text.at[s->text.len - 1] == '?';
     s->text.len -= s->is_optional;
-    if (memchr(s->text.at, '{', s->text.len) || memchr(s->text.at, '}', s->text.len))
-        return "has a brace inside of a parameter";
+    if (memchr(s->text.at, '{', s->text.len) || memchr(s->text.at, '}', s->text.len) ||
+        memchr(s->text.at, '?', s->text.len))
+        return "has a parameter that is not {name} or {name?}";
     return s->text.len ? NULL : "has a parameter without a name";
 }
 

@@ -1,5 +1,5 @@
-/* Activities on threads: scheduled by a turn, dispatched after its commit, run wherever the env runs
- * jobs, taken back as messages. One that was running when the process died is found pending by
+/* Activities on threads: scheduled by a turn, dispatched after its commit, run wherever the env
+ * runs jobs, taken back as messages. One that was running when the process died is found pending by
  * recovery and dispatched again, under the same key.
  *
  * What an activity sends travels with its result and is stepped when the result is recorded, so it
@@ -40,8 +40,11 @@ static void activity_free(struct activity *a)
 static const ks_val *run(struct activity *a, ks_arena *mem, ks_outbox *out)
 {
     struct reader r = reader_of(a->input.at, a->input.len);
-    ks_activity public = {
-        .mem = mem, .out = out, .id = a->id, .key = a->key, .input = val_decode(mem, &r)};
+    ks_activity public = {.mem = mem,
+                          .out = out,
+                          .id = a->id,
+                          .key = a->key,
+                          .input = val_decode(mem, &r)};
     if (!a->fn)
         return ks_fail(mem, "MissingFunction", "the app has no activity \"%s\" any more", a->name);
     const ks_val *result = a->fn->activity(&public);
@@ -120,8 +123,8 @@ void activity_take_results(struct partition *p)
                               .task_id = a->task_id,
                               .val = val_decode(&p->pass_mem, &r)};
         m->name = (struct str){arena_memdup(&p->pass_mem, a->sent.at, a->sent.len), a->sent.len};
-        m->target =
-            (struct str){arena_memdup(&p->pass_mem, a->lines.at, a->lines.len), a->lines.len};
+        m->target = (struct str){arena_memdup(&p->pass_mem, a->lines.at, a->lines.len),
+                                 a->lines.len};
         message_append(&p->queue, m);
         activity_free(a);
     }

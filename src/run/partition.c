@@ -23,8 +23,8 @@ int64_t partition_clock_ms(const struct partition *p)
     return p->clock_base_ms + (p->env->boot_ns(p->env->self) - p->clock_base_ns) / 1000000;
 }
 
-/* A store that had to be opened again goes on with the time that is: only a new process looks at the
- * wall clock. */
+/* A store that had to be opened again goes on with the time that is: only a new process looks at
+ * the wall clock. */
 static void clock_set(struct partition *p, int64_t last_ms)
 {
     int64_t now_ms = p->clock_base_ns ? partition_clock_ms(p) : p->env->wall_ms(p->env->self);
@@ -300,8 +300,7 @@ static void let_leave(struct partition *p)
     for (struct log_line *line = p->first_line; line; line = line->next)
         p->config.log(p->config.ctx, line->text);
     for (size_t i = 0; i < p->change_count; i++)
-        if (p->changes[i].what != CHANGE_DELETED &&
-            p->changes[i].inst->kind == INSTANCE_ENTITY)
+        if (p->changes[i].what != CHANGE_DELETED && p->changes[i].inst->kind == INSTANCE_ENTITY)
             doc_tidy(&p->changes[i].inst->entity.doc);
     if (p->committed && p->change_count)
         p->committed(p->committed_ctx, p->changes, p->change_count);

@@ -4,9 +4,9 @@
  *     HTTP functions     partition_look() reads, partition_send() steps what they send
  *     partition_commit   one record; then activities, log lines and answers may leave
  *
- * One thread owns a partition, and steps are strictly serial: what a step sends is stepped, with all
- * it leads to, before the next request is looked at. What is due has happened before anybody looks:
- * partition_look() fires the due timers of what it looks at first.
+ * One thread owns a partition, and steps are strictly serial: what a step sends is stepped, with
+ * all it leads to, before the next request is looked at. What is due has happened before anybody
+ * looks: partition_look() fires the due timers of what it looks at first.
  *
  * A pass has a budget. What it cannot step any more is part of its commit, and first in the next.
  *

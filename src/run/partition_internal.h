@@ -27,7 +27,7 @@ struct partition {
 
     int64_t clock_base_ms; /* engine time = base + what passed since clock_base_ns */
     int64_t clock_base_ns;
-    int64_t retry_ns;      /* down: when opening is tried again */
+    int64_t retry_ns; /* down: when opening is tried again */
 
     struct coroutine_pool pool;
     struct session *newest_session, *oldest_session;
@@ -50,7 +50,7 @@ struct partition {
     struct log_line *first_line, *last_line;
     bool is_gated;
 
-    struct buf leftover; /* messages of the last pass, encoded */
+    struct buf leftover;                     /* messages of the last pass, encoded */
     struct activity *done_first, *done_last; /* ran, results not taken yet */
     struct partition_stats stats;
 
@@ -58,7 +58,8 @@ struct partition {
     void *committed_ctx;
 };
 
-/* step.c: steps messages until the queue is empty; without a limit, or until the budget is spent. */
+/* step.c: steps messages until the queue is empty; without a limit, or until the budget is
+ * spent. */
 void step_queue(struct partition *p, bool is_limited);
 void step_due_timers(struct partition *p, struct instance *inst);
 void pass_add_lines(struct partition *p, ks_outbox *out);

@@ -151,8 +151,8 @@ void resident_recovered(struct partition *p)
 
 static bool may_go(const struct instance *inst)
 {
-    return store_may_evict(inst) && !(inst->kind == INSTANCE_ORCHESTRATION &&
-                                      inst->orchestration.pending.activities > 0);
+    return store_may_evict(inst) &&
+           !(inst->kind == INSTANCE_ORCHESTRATION && inst->orchestration.pending.activities > 0);
 }
 
 static void let_go(struct partition *p, struct instance *inst)

@@ -17,8 +17,9 @@ static void change_add(struct partition *p, struct instance *inst, enum change_w
         p->change_starts = die_realloc(p->change_starts, p->change_cap * sizeof(size_t));
     }
     p->change_starts[p->change_count] = log_start;
-    p->changes[p->change_count++] = (struct change){
-        .inst = inst, .what = what, .log = {NULL, p->log.len - log_start}};
+    p->changes[p->change_count++] = (struct change){.inst = inst,
+                                                    .what = what,
+                                                    .log = {NULL, p->log.len - log_start}};
 }
 
 void pass_add_lines(struct partition *p, ks_outbox *out)
@@ -48,8 +49,7 @@ static void refuse(struct partition *p, const struct message *m, const char *why
 
 /* ---- orchestrations ---- */
 
-static void turn(struct partition *p, struct instance *inst, struct event *e,
-                 enum change_what what)
+static void turn(struct partition *p, struct instance *inst, struct event *e, enum change_what what)
 {
     size_t start = p->log.len;
     struct outcome outcome;
@@ -128,8 +128,7 @@ static void step_result(struct partition *p, const struct message *m)
     if (!pending || !pending->is_activity)
         return;
     queue_sent(p, m);
-    turn(p, inst,
-         &(struct event){.type = EVENT_TASK_COMPLETED, .id = m->task_id, .val = m->val},
+    turn(p, inst, &(struct event){.type = EVENT_TASK_COMPLETED, .id = m->task_id, .val = m->val},
          CHANGE_GOES_ON);
 }
 
@@ -147,8 +146,7 @@ static void step_signal(struct partition *p, const struct message *m)
     size_t start = p->log.len;
     struct outcome outcome;
     outcome_init(&outcome, &p->log, &p->pass_mem);
-    struct entity_result result =
-        entity_step(inst, p->app, m, p->now_ms, &p->step_mem, &outcome);
+    struct entity_result result = entity_step(inst, p->app, m, p->now_ms, &p->step_mem, &outcome);
     keep_sends(p, &outcome);
     if (is_new && (ks_is_error(result.val) || result.is_deleted)) {
         /* It never was. */
@@ -244,8 +242,8 @@ static struct str function_of(struct partition *p, const struct message *m)
     if (m->type == MESSAGE_START)
         return m->name;
     bool has_target = m->target.len && m->type != MESSAGE_RESULT;
-    struct instance *inst =
-        has_target ? table_find(&p->table, m->target) : table_find_uid(&p->table, m->uid);
+    struct instance *inst = has_target ? table_find(&p->table, m->target)
+                                       : table_find_uid(&p->table, m->uid);
     return inst ? str_of(inst->name) : m->target;
 }
 

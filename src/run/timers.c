@@ -106,8 +106,7 @@ static void sleeper_sift_down(struct timers *t, size_t i)
     struct sleeper sleeper = t->sleepers[i];
     while (2 * i <= t->sleeper_count) {
         size_t child = 2 * i;
-        if (child < t->sleeper_count &&
-            t->sleepers[child + 1].wake_ms < t->sleepers[child].wake_ms)
+        if (child < t->sleeper_count && t->sleepers[child + 1].wake_ms < t->sleepers[child].wake_ms)
             child++;
         if (t->sleepers[child].wake_ms >= sleeper.wake_ms)
             break;

@@ -2,9 +2,9 @@
  *
  * Two heaps. Of instances in memory: each that has a due time stands in it once, with its index
  * kept in the instance, so that a change of mind costs log n. Of instances that were let go: pairs
- * of time and uid, which may be stale by the time they come up, or stand twice; whoever takes one looks again. The
- * second reaches only up to a horizon; what is due later is asked of the store when its time comes
- * near, so ten million sleeping timers cost no memory.
+ * of time and uid, which may be stale by the time they come up, or stand twice; whoever takes one
+ * looks again. The second reaches only up to a horizon; what is due later is asked of the store
+ * when its time comes near, so ten million sleeping timers cost no memory.
  */
 #ifndef RUN_TIMERS_H
 #define RUN_TIMERS_H

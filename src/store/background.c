@@ -48,8 +48,7 @@ static void on_done(struct job *job)
     free(b);
 }
 
-void background_submit(struct env *env, const struct background_task *task,
-                       struct background **ret)
+void background_submit(struct env *env, const struct background_task *task, struct background **ret)
 {
     struct background *b = die_zalloc(sizeof *b);
     b->job = (struct job){.work = on_work, .done = on_done};

@@ -1,9 +1,9 @@
 /* background.h - a job that its owner can wait for or call off
  *
  * struct env runs jobs, but knows no way to wait for one or take one back: a host's pool, a test's
- * list and a simulator's schedule would each need their own. So the waiting is here: a store that is
- * closed with a job under way finishes or drops it at once, and whenever the env gets round to the
- * job, it finds nothing left to do.
+ * list and a simulator's schedule would each need their own. So the waiting is here: a store that
+ * is closed with a job under way finishes or drops it at once, and whenever the env gets round to
+ * the job, it finds nothing left to do.
  *
  *     queued ----> running ----> over        work() on another thread, then done() on the owner's
  *        |            |

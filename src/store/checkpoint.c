@@ -209,10 +209,11 @@ static struct instance *make(struct checkpoint *c, sqlite3_stmt *statement)
         return NULL;
     bool is_asleep = sqlite3_column_type(statement, 6) == SQLITE_NULL;
     int64_t wake_ms = is_asleep ? NEVER_MS : sqlite3_column_int64(statement, 6);
-    struct instance *inst = instance_new(
-        (uint64_t)sqlite3_column_int64(statement, 0),
-        is_entity ? INSTANCE_ENTITY : INSTANCE_ORCHESTRATION, connection_column_str(statement, 2),
-        connection_column_str(statement, 3), sqlite3_column_int64(statement, 4));
+    struct instance *inst = instance_new((uint64_t)sqlite3_column_int64(statement, 0),
+                                         is_entity ? INSTANCE_ENTITY : INSTANCE_ORCHESTRATION,
+                                         connection_column_str(statement, 2),
+                                         connection_column_str(statement, 3),
+                                         sqlite3_column_int64(statement, 4));
     inst->updated_ms = sqlite3_column_int64(statement, 5);
     inst->last_sequence = (uint64_t)sqlite3_column_int64(statement, 7);
     inst->is_known_to_checkpoint = true;
@@ -244,8 +245,10 @@ int checkpoint_load(struct checkpoint *c, struct str id, uint64_t uid, struct in
         uid = (uint64_t)sqlite3_column_int64(statement, 0);
         result = read_log(c, uid);
         if (result == SQLITE_OK && !(*ret = make(c, statement))) {
-            snprintf(ret_why, why_size, "the checkpoint %s is damaged: the row of instance %" PRIu64
-                     " cannot be read: restore a backup of the whole data folder", c->path, uid);
+            snprintf(ret_why, why_size,
+                     "the checkpoint %s is damaged: the row of instance %" PRIu64
+                     " cannot be read: restore a backup of the whole data folder",
+                     c->path, uid);
             sqlite3_reset(statement);
             return KS_E_DAMAGED;
         }

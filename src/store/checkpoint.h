@@ -21,8 +21,8 @@ struct checkpoint {
     struct env *env;
     char *path;
     char *folder;
-    bool has_tables;       /* the writer's: the file is made */
-    struct save_meta meta; /* as found by open */
+    bool has_tables;          /* the writer's: the file is made */
+    struct save_meta meta;    /* as found by open */
     struct connection reader; /* not open while there is no file */
     struct connection writer;
     bool is_dir_synced;

@@ -7,10 +7,10 @@
  *
  * A transaction is not synced page by page into the database file: it is in the write-ahead log
  * (FILE-wal) first. At the end of a round of saves, and when that log has grown, everything is
- * settled: copied into the file, which is synced, and the log cut off. Only what is settled lets the
- * journal forget, since a flipped bit in the log silently drops what is behind it; and cut off it is
- * because SQLite, finding an old log with a flipped bit behind a newer file, would mix the two.
- */
+ * settled: copied into the file, which is synced, and the log cut off. Only what is settled lets
+ * the journal forget, since a flipped bit in the log silently drops what is behind it; and cut off
+ * it is because SQLite, finding an old log with a flipped bit behind a newer file, would mix the
+ * two. */
 #include "base/die.h"
 #include "store/checkpoint.h"
 
@@ -44,7 +44,7 @@ static const char schema[] =
     " status TEXT NOT NULL," /* Running, Completed, Failed */
     " created_ms INTEGER NOT NULL,"
     " updated_ms INTEGER NOT NULL,"
-    " wake_ms INTEGER," /* when a start has to look at it; 0: at once; NULL: never */
+    " wake_ms INTEGER,"           /* when a start has to look at it; 0: at once; NULL: never */
     " sequence INTEGER NOT NULL," /* the row is true up to this commit */
     " parent TEXT,"
     " tags TEXT,"
@@ -80,9 +80,8 @@ static int make_file(struct checkpoint *c)
     if (result == SQLITE_OK)
         result = sqlite3_file_control(c->writer.db, "main", SQLITE_FCNTL_RESERVE_BYTES, &reserved);
     if (result == SQLITE_OK)
-        result = connection_exec(&c->writer,
-                                 "PRAGMA journal_mode=WAL;PRAGMA synchronous=FULL;"
-                                 "PRAGMA secure_delete=ON;PRAGMA wal_autocheckpoint=0");
+        result = connection_exec(&c->writer, "PRAGMA journal_mode=WAL;PRAGMA synchronous=FULL;"
+                                             "PRAGMA secure_delete=ON;PRAGMA wal_autocheckpoint=0");
     if (result == SQLITE_OK)
         result = connection_exec(&c->writer, schema);
     return result;
@@ -146,8 +145,8 @@ static void bind_text_or_null(sqlite3_stmt *statement, int i, struct str s)
 
 static const char *status_text(uint8_t status)
 {
-    static const char *const texts[] = {
-        [KS_RUNNING] = "Running", [KS_COMPLETED] = "Completed", [KS_FAILED] = "Failed"};
+    static const char *const texts[] =
+        {[KS_RUNNING] = "Running", [KS_COMPLETED] = "Completed", [KS_FAILED] = "Failed"};
     return status < sizeof texts / sizeof texts[0] && texts[status] ? texts[status] : "Unknown";
 }
 

@@ -3,6 +3,7 @@
 #include "base/die.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -121,18 +122,23 @@ void connection_why(const struct connection *c, int result, char *ret, size_t si
         snprintf(ret, size, "the checkpoint %s is locked by another program: end it", c->path);
         break;
     case TROUBLE_SYNC:
-        snprintf(ret, size, "the disk could not make the checkpoint %s last (error %d); a start "
-                 "recovers from what is there", c->path, sqlite3_system_errno(c->db));
+        snprintf(ret, size,
+                 "the disk could not make the checkpoint %s last (error %d); a start "
+                 "recovers from what is there",
+                 c->path, sqlite3_system_errno(c->db));
         break;
     case TROUBLE_DAMAGED:
         if (c->pages.is_damaged)
-            snprintf(ret, size, "the checkpoint %s is damaged at offset %lld (page %lld): restore "
-                     "a backup of the whole data folder", c->path,
-                     (long long)c->pages.damaged_offset,
-                     (long long)(c->pages.damaged_offset / PAGE_BYTES + 1));
+            snprintf(ret, size,
+                     "the checkpoint %s is damaged at offset %" PRId64 " (page %" PRId64
+                     "): restore "
+                     "a backup of the whole data folder",
+                     c->path, c->pages.damaged_offset, c->pages.damaged_offset / PAGE_BYTES + 1);
         else
-            snprintf(ret, size, "the checkpoint %s is damaged (%s): restore a backup of the whole "
-                     "data folder", c->path, text);
+            snprintf(ret, size,
+                     "the checkpoint %s is damaged (%s): restore a backup of the whole "
+                     "data folder",
+                     c->path, text);
         break;
     case TROUBLE_OTHER:
         snprintf(ret, size, "the checkpoint %s cannot be read or written: %s (error %d)", c->path,

@@ -214,8 +214,10 @@ static void take_save(struct journal *j)
     uint64_t needed = oldest ? oldest->dirty_sequence : last + 1;
     if (j->queue_sequence && j->queue_sequence < needed)
         needed = j->queue_sequence;
-    j->save.meta = (struct save_meta){
-        .needed = needed, .last = last, .next_uid = j->next_uid, .time_ms = j->time_ms};
+    j->save.meta = (struct save_meta){.needed = needed,
+                                      .last = last,
+                                      .next_uid = j->next_uid,
+                                      .time_ms = j->time_ms};
     j->save.is_to_settle = !oldest || oldest->dirty_sequence > j->round_until;
 }
 
@@ -360,8 +362,10 @@ static int make_folders(struct journal *j, const char *segments_folder, char *re
         char holder[32] = "another process";
         if (pid > 0)
             snprintf(holder, sizeof holder, "process %" PRId64, pid);
-        snprintf(ret_why, why_size, "the data folder %s is in use by %s: stop that process, or "
-                 "start with another --data folder", j->folder, holder);
+        snprintf(ret_why, why_size,
+                 "the data folder %s is in use by %s: stop that process, or "
+                 "start with another --data folder",
+                 j->folder, holder);
         return KS_E_BUSY;
     }
     if (result == 0)

@@ -6,8 +6,9 @@
  *     FOLDER/checkpoint.db     SQLite: one row an instance
  *
  * The format, with an example that is decoded by a test, is in docs/FORMAT.md and at the head of
- * the file that implements each part: journal.c (segments, records, recovery), checkpoint.c (tables,
- * background writing), pages.c (a checksum on each page of the checkpoint).
+ * the file that implements each part: record.c (segments' headers, records), segment.h (segments'
+ * files), checkpoint_write.c (tables), pages.h (a checksum on each page of the checkpoint),
+ * recover.h (what both add up to). journal.c joins them.
  */
 #ifndef STORE_JOURNAL_H
 #define STORE_JOURNAL_H

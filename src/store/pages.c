@@ -17,7 +17,7 @@ struct page_file {
     sqlite3_file *real;
 };
 
-enum { VERIFY_PAGES = 64, PAGE_DATA_BYTES = PAGE_BYTES - PAGE_RESERVED_BYTES };
+enum { VERIFY_BYTES = 64 * PAGE_BYTES, PAGE_DATA_BYTES = PAGE_BYTES - PAGE_RESERVED_BYTES };
 
 /* SQLite never writes the page at this offset, where its locks are. */
 #define LOCK_PAGE_OFFSET ((int64_t)0x40000000)
@@ -124,12 +124,11 @@ int pages_verify(struct pages *p, sqlite3 *db, int64_t from, int64_t until)
         return result;
     if (size % PAGE_BYTES)
         return damaged(p, size / PAGE_BYTES * PAGE_BYTES);
-    uint8_t *block = die_malloc(VERIFY_PAGES * PAGE_BYTES);
+    uint8_t *block = die_malloc(VERIFY_BYTES);
     int64_t offset = from * PAGE_BYTES;
     int64_t end = until < size / PAGE_BYTES ? until * PAGE_BYTES : size;
     while (result == SQLITE_OK && offset < end) {
-        int len = VERIFY_PAGES * PAGE_BYTES < end - offset ? VERIFY_PAGES * PAGE_BYTES
-                                                           : (int)(end - offset);
+        int len = VERIFY_BYTES < end - offset ? VERIFY_BYTES : (int)(end - offset);
         result = file->pMethods->xRead(file, block, len, offset);
         for (int i = 0; i < len && result == SQLITE_OK; i += PAGE_BYTES)
             if (!page_is_fine(block + i, offset + i))
@@ -182,8 +181,7 @@ static int file_characteristics(sqlite3_file *file)
 {
     return real(file)->pMethods->xDeviceCharacteristics(real(file));
 }
-static int file_shm_map(sqlite3_file *file, int region, int size, int is_write,
-                        void volatile **ret)
+static int file_shm_map(sqlite3_file *file, int region, int size, int is_write, void volatile **ret)
 {
     return real(file)->pMethods->xShmMap(real(file), region, size, is_write, ret);
 }

@@ -1,10 +1,10 @@
 /* pages.h - a checksum on each page of the checkpoint
  *
- * SQLite trusts the disk: a flipped bit in a page is served as it is. This VFS stands between SQLite
- * and another VFS and keeps the last 8 bytes of every page of the database file, which SQLite is
- * told to leave free, for a checksum of the rest and of the page's number. It is made when a page
- * is written and looked at whenever one is read; a page that is not what was written, or belongs
- * elsewhere, gives SQLITE_IOERR_DATA.
+ * SQLite trusts the disk: a flipped bit in a page is served as it is. This VFS stands between
+ * SQLite and another VFS and keeps the last 8 bytes of every page of the database file, which
+ * SQLite is told to leave free, for a checksum of the rest and of the page's number. It is made
+ * when a page is written and looked at whenever one is read; a page that is not what was written,
+ * or belongs elsewhere, gives SQLITE_IOERR_DATA.
  *
  * All else passes through: locks and shared memory, so that sqlite3 can look at the file while it
  * is in use; the write-ahead log, which has checksums of its own. The sqlite3 tool knows nothing of

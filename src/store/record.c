@@ -20,7 +20,7 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
-#define SEGMENT_MAGIC "KEEPSAKE"
+static const uint8_t segment_magic[8] = {'K', 'E', 'E', 'P', 'S', 'A', 'K', 'E'};
 enum { SEGMENT_HEADER_BYTES = 64, RECORD_MAGIC = 0x4352534B }; /* "KSRC" */
 
 static void put_le(uint8_t *at, uint64_t n, size_t bytes)
@@ -42,7 +42,7 @@ static uint64_t get_le(const uint8_t *at, size_t bytes)
 void segment_header_encode(const struct segment_header *header, uint8_t ret[BLOCK_BYTES])
 {
     memset(ret, 0, BLOCK_BYTES);
-    memcpy(ret, SEGMENT_MAGIC, 8);
+    memcpy(ret, segment_magic, 8);
     put_le(ret + 8, JOURNAL_FORMAT, 4);
     put_le(ret + 12, BLOCK_BYTES, 4);
     put_le(ret + 16, header->number, 8);
@@ -57,7 +57,7 @@ const char *segment_header_decode(const uint8_t *bytes, size_t len, struct segme
 {
     if (len < SEGMENT_HEADER_BYTES)
         return "the file ends inside its header";
-    if (get_le(bytes + 56, 8) != XXH3_64bits(bytes, 56) || memcmp(bytes, SEGMENT_MAGIC, 8) != 0)
+    if (get_le(bytes + 56, 8) != XXH3_64bits(bytes, 56) || memcmp(bytes, segment_magic, 8) != 0)
         return "the header of the segment is not what was written";
     if (get_le(bytes + 8, 4) != JOURNAL_FORMAT || get_le(bytes + 12, 4) != BLOCK_BYTES)
         return "it was written by another version of Keepsake";

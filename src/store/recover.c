@@ -3,7 +3,6 @@
 #include "base/die.h"
 
 #include <inttypes.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -22,8 +21,8 @@ struct scan {
     struct mark mark;
     struct uid_set unknown; /* changed, but nowhere: deleted later on, or lost */
     uint64_t needed;
-    uint64_t next;  /* sequence of the next record */
-    uint64_t chain; /* checksum of the one before */
+    uint64_t next;         /* sequence of the next record */
+    uint64_t chain;        /* checksum of the one before */
     uint64_t before_chain; /* and of the one before that */
     struct str tail;       /* payload of the last record of the newest segment */
     ks_arena scratch;
@@ -32,8 +31,9 @@ struct scan {
 
 static int damaged_at(struct scan *s, uint64_t offset, const char *what)
 {
-    snprintf(s->r->why, s->r->why_size, "the journal is damaged: %s at offset %" PRIu64 ": %s: "
-             REMEDY, s->path, offset, what);
+    snprintf(s->r->why, s->r->why_size,
+             "the journal is damaged: %s at offset %" PRIu64 ": %s: " REMEDY, s->path, offset,
+             what);
     return KS_E_DAMAGED;
 }
 
@@ -150,8 +150,8 @@ static int look_at_files(struct scan *s)
 
 static int bad_record(struct scan *s, uint64_t sequence, const char *what)
 {
-    snprintf(s->r->why, s->r->why_size, "the journal is damaged: %s: commit %" PRIu64 " %s: "
-             REMEDY, s->path, sequence, what);
+    snprintf(s->r->why, s->r->why_size,
+             "the journal is damaged: %s: commit %" PRIu64 " %s: " REMEDY, s->path, sequence, what);
     return KS_E_DAMAGED;
 }
 
@@ -253,7 +253,8 @@ static int apply_record(struct scan *s, const struct record *record)
     }
     struct str queue = read_string(&reader);
     if (reader.is_bad || reader.at != reader.end)
-        return bad_record(s, record->sequence, "cannot be read; another version may have written it");
+        return bad_record(s, record->sequence,
+                          "cannot be read; another version may have written it");
     ret->queue.len = 0;
     buf_append(&ret->queue, queue.at, queue.len);
     s->r->queue_sequence = queue.len ? record->sequence : 0;
@@ -298,8 +299,9 @@ static int check_tail(struct scan *s, const struct found *found, size_t offset)
         if (is_record_at(s, at, found->header.salt, &record))
             return damaged_at(s, offset, "a record is not what was written, and others follow it");
     if (s->mark.sequence >= s->next)
-        return damaged_at(s, offset, "the record here was acknowledged, and is not what was written"
-                                     " or is missing");
+        return damaged_at(s, offset,
+                          "the record here was acknowledged, and is not what was written"
+                          " or is missing");
     return 0;
 }
 
@@ -339,16 +341,10 @@ static int scan_segment(struct scan *s, size_t i)
 
 /* ---- all of it ---- */
 
-static int __attribute__((format(printf, 2, 3)))
-refuse(struct scan *s, const char *what, ...)
+static int refuse(struct scan *s, const char *what)
 {
-    char text[256];
-    va_list args;
-    va_start(args, what);
-    vsnprintf(text, sizeof text, what, args);
-    va_end(args);
     snprintf(s->r->why, s->r->why_size, "the data folder is damaged (%s): %s: " REMEDY,
-             s->r->checkpoint->folder, text);
+             s->r->checkpoint->folder, what);
     return KS_E_DAMAGED;
 }
 
@@ -362,12 +358,16 @@ static int scan_from(struct scan *s, size_t first)
     uint64_t last = s->next - 1;
     const struct save_meta *meta = &s->r->checkpoint->meta;
     if (meta->last > last)
-        return refuse(s, "the checkpoint has commit %" PRIu64 ", but the journal ends with %" PRIu64,
-                      meta->last, last);
+        return refuse(s, ks_format(&s->scratch,
+                                   "the checkpoint has commit %" PRIu64
+                                   ", but the journal ends with %" PRIu64,
+                                   meta->last, last));
     for (size_t i = 0; i < s->unknown.slot_count; i++)
         if (s->unknown.slots[i])
-            return refuse(s, "instance %" PRIu64 " is changed in the journal, but neither there nor "
-                             "in the checkpoint does it begin", s->unknown.slots[i]);
+            return refuse(s, ks_format(&s->scratch,
+                                       "instance %" PRIu64 " is changed in the journal, "
+                                       "but neither there nor in the checkpoint does it begin",
+                                       s->unknown.slots[i]));
     return 0;
 }
 
@@ -384,8 +384,10 @@ static int scan_all(struct scan *s)
         if (s->found[i].header.first_sequence <= s->needed)
             first = i;
     if (first == s->count)
-        return refuse(s, "commit %" PRIu64 " is needed, but the journal begins with %" PRIu64,
-                      s->needed, s->found[0].header.first_sequence);
+        return refuse(s, ks_format(&s->scratch,
+                                   "commit %" PRIu64 " is needed, but the journal begins "
+                                   "with %" PRIu64,
+                                   s->needed, s->found[0].header.first_sequence));
     return scan_from(s, first);
 }
 
@@ -396,8 +398,8 @@ static void hand_over(struct scan *s)
 {
     struct segments *segments = s->r->segments;
     for (size_t i = 0; i < s->count; i++)
-        segments_add(segments, &(struct segment){s->found[i].number,
-                                                 s->found[i].header.first_sequence});
+        segments_add(segments,
+                     &(struct segment){s->found[i].number, s->found[i].header.first_sequence});
     bool is_again = s->tail.len > 0 && s->next - 1 > s->mark.sequence;
     if (is_again)
         buf_append(&s->r->tail, s->tail.at, s->tail.len);

@@ -23,7 +23,7 @@ struct recovery {
     struct uid_set *deleted;   /* rows that the checkpoint still has */
     struct recovered *ret;
     uint64_t queue_sequence; /* of the commit that the queue is of; 0: it is empty */
-    struct buf tail;         /* the last record's payload, if nothing says that it was synced: it has
+    struct buf tail; /* the last record's payload, if nothing says that it was synced: it has
                                 to be written again */
     char *why;
     size_t why_size;

@@ -4,6 +4,9 @@
 
 #include <stdlib.h>
 
+/* Buffers that a large image has made larger than this are given back. */
+enum { TEXTS_KEEP_BYTES = 8 << 20 };
+
 void save_free(struct save *save)
 {
     free(save->rows);
@@ -56,6 +59,10 @@ static void take(struct save *save, struct instance *inst)
 void save_take(struct save *save, struct table *table, const struct save_limits *limits)
 {
     struct instance *inst;
+    if (save->texts.cap > TEXTS_KEEP_BYTES) {
+        buf_free(&save->texts);
+        buf_free(&save->image);
+    }
     save->count = 0;
     save->texts.len = 0;
     while ((inst = table->dirty.oldest) && inst->dirty_sequence <= limits->until &&

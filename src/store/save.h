@@ -1,10 +1,10 @@
 /* save.h - what goes into the checkpoint in one transaction
  *
  * save_take() is the only part that the partition's thread has to do: it copies the images of a few
- * hundred instances, each counted as clean from then on. A job writes them. When an instance changes
- * meanwhile, it is dirty again as of that change, so the list of the dirty stays in order and
- * nothing has to be remembered but which are being saved, by uid: one that is deleted meanwhile is
- * simply not found.
+ * hundred instances, each counted as clean from then on. A job writes them. When an instance
+ * changes meanwhile, it is dirty again as of that change, so the list of the dirty stays in order
+ * and nothing has to be remembered but which are being saved, by uid: one that is deleted
+ * meanwhile is simply not found.
  *
  * A save that found no room is written again later, as it is.
  */

@@ -69,7 +69,8 @@ static int failed(int error, char *ret_why, size_t why_size, const char *path)
 static _Noreturn void sync_failed(const char *path, int error)
 {
     die("the disk could not make %s last (%s). What is on it is not known now; the next start "
-        "recovers everything that was acknowledged", path, strerror(-error));
+        "recovers everything that was acknowledged",
+        path, strerror(-error));
 }
 
 /* ---- up and down ---- */
@@ -113,7 +114,8 @@ static void write_mark(struct segments *s)
 {
     uint8_t bytes[MARK_BYTES];
     mark_encode(&(struct mark){.sequence = s->last_sequence, .checksum = s->chain}, bytes);
-    int result = s->mark_file >= 0 ? segment_write(s->env, s->mark_file, bytes, sizeof bytes, 0) : 0;
+    int result = s->mark_file >= 0 ? segment_write(s->env, s->mark_file, bytes, sizeof bytes, 0)
+                                   : 0;
     if (result < 0) {
         s->env->disk_close(s->env->self, s->mark_file);
         s->mark_file = -1;
@@ -173,8 +175,9 @@ static int make_fresh(struct segments *s, size_t need, struct fresh *ret)
         result = segment_write(env, ret->file, zeros, s->first_bytes, 0);
         free(zeros);
     }
-    size_t size_bytes = is_first ? s->first_bytes : need > s->segment_bytes ? need
-                                                                            : s->segment_bytes;
+    size_t size_bytes = is_first                  ? s->first_bytes
+                        : need > s->segment_bytes ? need
+                                                  : s->segment_bytes;
     ret->size_bytes = (int64_t)size_bytes;
     ret->is_prewritten = is_first;
     ret->is_spare = false;
@@ -282,7 +285,8 @@ static void strike_out(struct segments *s)
         result = env->disk_truncate(env->self, s->file, s->offset);
     if (result < 0)
         die("a write to %s failed and could not be taken back (%s); the next start recovers "
-            "everything that was acknowledged", path, strerror(-result));
+            "everything that was acknowledged",
+            path, strerror(-result));
     result = env->disk_sync(env->self, s->file);
     if (result < 0)
         sync_failed(path, result);

@@ -6,9 +6,10 @@
  *     journal/new.tmp, prepare.tmp   being made; worth nothing after a crash
  *
  * Writing into space that was written before costs half of growing a file, so segments are made
- * ready in the background, before they are needed; the second spare is the reserve for when the disk
- * is full. A segment comes into use in this order: header (and perhaps a first record) written,
- * synced, renamed to its number, folder synced. So a file with a number always has a good header.
+ * ready in the background, before they are needed; the second spare is the reserve for when the
+ * disk is full. A segment comes into use in this order: header (and perhaps a first record)
+ * written, synced, renamed to its number, folder synced. So a file with a number always has a good
+ * header.
  *
  * With no spare, a segment is made on the spot and grows as it is written.
  */

@@ -1,6 +1,6 @@
-/* One job at a time: old segments that nobody needs become spares, or go; missing spares are written
- * full of zeros and synced. Whatever fails here leaves the journal as it was; it is tried again a
- * second later, and meanwhile segments_room() says that room is short. */
+/* One job at a time: old segments that nobody needs become spares, or go; missing spares are
+ * written full of zeros and synced. Whatever fails here leaves the journal as it was; it is tried
+ * again a second later, and meanwhile segments_room() says that room is short. */
 #include "store/segment_tidy.h"
 
 #include "base/die.h"
@@ -96,8 +96,8 @@ static int make_spare(struct tidying *t, int i)
     return result;
 }
 
-/* The folder is synced before a recycled file gets another header: under its old name, which a power
- * loss may bring back, that would be a damaged one. */
+/* The folder is synced before a recycled file gets another header: under its old name, which a
+ * power loss may bring back, that would be a damaged one. */
 static void tidy_work(void *task)
 {
     struct tidying *t = task;

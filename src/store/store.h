@@ -36,7 +36,8 @@ enum {
 enum change_what { CHANGE_GOES_ON, CHANGE_CREATED, CHANGE_DELETED };
 
 /* What a pass did to one instance; several of one instance are in the order they happened. The
- * instance has the change applied already (a deleted one is out of the table, freed after). */
+ * instance has the change applied already, and an entity its log noted (instance_note); a deleted
+ * one is out of the table and freed after. Until the commit, a load still finds what it was. */
 struct change {
     struct instance *inst;
     enum change_what what;
@@ -47,7 +48,7 @@ struct commit {
     int64_t time_ms; /* engine time of the pass; never less than the last commit's */
     const struct change *changes;
     size_t change_count;
-    struct str queue;  /* messages left over for the next pass; empty: none */
+    struct str queue; /* messages left over for the next pass; empty: none */
 };
 
 /* What recovery found beside the instances. */
@@ -60,9 +61,9 @@ struct recovered {
 };
 
 enum store_room {
-    ROOM_PLENTY, /* take work */
+    ROOM_PLENTY,  /* take work */
     ROOM_RESERVE, /* the disk is full: finish what is owed (timers, results), take nothing new */
-    ROOM_NONE    /* not even that */
+    ROOM_NONE     /* not even that */
 };
 
 struct due {
@@ -91,7 +92,10 @@ struct store {
     char why[512];
 };
 
-static inline const char *store_why(const struct store *s) { return s->why; }
+static inline const char *store_why(const struct store *s)
+{
+    return s->why;
+}
 
 /* All or nothing, in order. Marks what changed as dirty. The sequence grows by one a commit. After
  * an error the caller drops the table, abandons the store and opens it again; it will not find
@@ -120,16 +124,31 @@ static inline int store_due(struct store *s, int64_t from_ms, int64_t until_ms,
     return s->ops->due(s, from_ms, until_ms, each, ctx);
 }
 
-/* After each pass and when idle: starts or goes on with what happens in the background. */
-static inline void store_tick(struct store *s) { s->ops->tick(s); }
-static inline enum store_room store_room(struct store *s) { return s->ops->room(s); }
+/* After each pass, when idle, and after the done() of a job: starts or goes on with what happens in
+ * the background. Never between a change and its commit, since what it saves is what is there. */
+static inline void store_tick(struct store *s)
+{
+    s->ops->tick(s);
+}
+static inline enum store_room store_room(struct store *s)
+{
+    return s->ops->room(s);
+}
 /* Whether an instance may leave memory: it is clean and nobody is saving it. */
 static inline bool store_may_evict(const struct instance *inst)
 {
     return !inst->dirty_sequence && !inst->is_being_saved;
 }
-static inline int store_close(struct store *s) { return s->ops->close(s); }
-static inline void store_abandon(struct store *s) { s->ops->abandon(s); }
+/* Either lets go of everything, whatever the result. When a close fails nothing is lost: the next
+ * open recovers it. */
+static inline int store_close(struct store *s)
+{
+    return s->ops->close(s);
+}
+static inline void store_abandon(struct store *s)
+{
+    s->ops->abandon(s);
+}
 
 /* A store in memory that forgets everything at the end. *disk is where it keeps what it has, so
  * that an abandoned one can be opened again; start with NULL, free with store_memory_free(). */
