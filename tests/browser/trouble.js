@@ -97,7 +97,7 @@ test("unknown and broken links are told apart", async ({ browser, registry }) =>
   assert.equal(await page.title(), "No list here · Keepsake");
   await page.goto(`${registry.url}/#${NOBODY.slice(1)}`);
   await expectText(page, "#lost-why", /not whole/);
-  await page.getByRole("link", { name: "To the start" }).click();
+  await page.getByRole("link", { name: "To the start", exact: true }).click();
   assert.equal(await page.getByRole("button", { name: "Open a gift list" }).isVisible(), true);
   assert.deepEqual(page.trouble, []);
 });
@@ -167,13 +167,16 @@ test("the page of another site changes nothing, whatever it tries", async ({ bro
   await new Promise((resolve) => evil.once("listening", resolve));
   try {
     const page = await (await browser.newContext()).newPage();
-    const refused = [];
+    const refused = [], asked = [];
+    page.on("request", (request) => { if (/Open|Add|Finish/.test(request.url())) asked.push(request); });
     page.on("response", (answer) => { if (answer.status() === 403) refused.push(answer.url()); });
     await page.goto(`http://127.0.0.1:${evil.address().port}/`); // another site than localhost
     await page.waitForFunction(() => document.title === "fulfilled,fulfilled,rejected"); // nor may it read
     await page.waitForLoadState("load");
-    for (const end = Date.now() + 5000; refused.length < 4 && Date.now() < end;) await page.waitForTimeout(20);
-    assert.equal(refused.length, 4);
+    assert.equal(asked.length, 4);
+    // What the image was answered with the browser keeps even from us.
+    for (const end = Date.now() + 5000; refused.length < 3 && Date.now() < end;) await page.waitForTimeout(20);
+    assert.equal(refused.length, 3, refused.join(" "));
     assert.deepEqual(await registry.get("Stats"), before);
     assert.equal((await registry.get(`Peek/${id}`)).status, "Open");
   } finally {

@@ -1,5 +1,5 @@
 // list.js - one list: its gifts as they arrive, its clock, adding, finishing, sharing
-import { $, post, put, say, make, count, isPassing, wreath } from "./page.js";
+import { $, post, put, say, make, count, afterPaint, wreath } from "./page.js";
 import { follow } from "./live.js";
 import { outbox } from "./outbox.js";
 import { draw } from "./qr.js";
@@ -233,9 +233,11 @@ function showShare(id) {
   const link = `${location.origin}/#${id}`;
   $("link").value = link;
   showShareHint();
-  const code = draw(link);
-  $("qr").hidden = !code;
-  if (code) $("qr").replaceChildren(code);
+  afterPaint(() => {
+    const code = draw(link);
+    $("qr").hidden = !code;
+    if (code) $("qr").replaceChildren(code);
+  });
 }
 
 /* ---- coming and going ---- */

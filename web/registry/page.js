@@ -71,8 +71,23 @@ export async function post(path, body, key) {
 /** Worth asking again: nobody was there, or somebody who could not just now. */
 export const isPassing = (status) => status === 0 || status === 408 || status === 429 || status >= 500;
 
+/** When words are on the screen: what is drawn has its place already and may come a little later. */
+export const afterPaint = (draw) => requestAnimationFrame(() => setTimeout(draw));
+
 /** The wreath: a garland of sixty twigs and four pairs of berries, of which a share is lit. */
 export function wreath(box) {
+  let light = null, share = 1;
+  afterPaint(() => {
+    light = grow(box);
+    light(share);
+  });
+  return (to) => {
+    share = to;
+    light?.(share);
+  };
+}
+
+function grow(box) {
   const radius = 90, twigs = [], berries = [];
   // Needles of all lengths, but the same ones every time.
   let seed = 7;
