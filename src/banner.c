@@ -66,8 +66,8 @@ void print_functions(const ks_function *functions, const char *address, uint16_t
     printf("Keepsake %s\n\nFunctions:\n\n", KS_VERSION);
     for (size_t i = 0; i < count; i++) {
         bool is_again = i && strcasecmp(sorted[i]->name, sorted[i - 1]->name) == 0;
-        bool is_listed =
-            sorted[i]->kind != KS_FN_SETTING && sorted[i]->kind != KS_FN_PAGES && !is_again;
+        bool is_listed = sorted[i]->kind != KS_FN_SETTING && sorted[i]->kind != KS_FN_PAGES &&
+                         !is_again;
         if (is_listed)
             print_one(sorted[i], address, port);
     }

@@ -49,8 +49,8 @@ static void listen_to(struct listener *l, uint16_t port, const char *id, const c
     assert_int_equal(connect(l->fd, (struct sockaddr *)&to, sizeof to), 0);
     int len = snprintf(request, sizeof request,
                        "GET /api/Peek/%s HTTP/1.1\r\nHost: a\r\nAccept: text/event-stream\r\n%s%s%s"
-                       "\r\n", id, seen ? "Last-Event-ID: " : "", seen ? seen : "",
-                       seen ? "\r\n" : "");
+                       "\r\n",
+                       id, seen ? "Last-Event-ID: " : "", seen ? seen : "", seen ? "\r\n" : "");
     assert_int_equal(send(l->fd, request, (size_t)len, MSG_NOSIGNAL), len);
 }
 

@@ -25,10 +25,10 @@ static int tear_down(void **state)
     return 0;
 }
 
-static const ks_answer *ask(ks_test *t, const char *method, const char *headers,
-                            const char *format, ...) __attribute__((format(printf, 4, 5)));
-static const ks_answer *ask(ks_test *t, const char *method, const char *headers,
-                            const char *format, ...)
+static const ks_answer *ask(ks_test *t, const char *method, const char *headers, const char *format,
+                            ...) __attribute__((format(printf, 4, 5)));
+static const ks_answer *ask(ks_test *t, const char *method, const char *headers, const char *format,
+                            ...)
 {
     char target[9000];
     va_list args;
@@ -196,10 +196,12 @@ static void it_begins_with_the_time_and_what_there_is(void **state)
     const ks_answer *a = listen_from(*state, id, NULL);
     expect_header(a, "Cache-Control: no-store\r\n");
     assert_int_equal(strtoll(a->body + 29, NULL, 10), ks_test_now_ms(*state));
-    snprintf(want, sizeof want,
-             "id: 0\nevent: registry\ndata: {\"id\":\"%s\",\"openedAt\":\"2026-12-24T18:00:00.000Z\","
-             "\"closesAt\":\"2026-12-24T18:05:00.000Z\"}\n\n"
-             "id: 1\nevent: items\ndata: {\"from\":0,\"items\":[\"A sled\"]}\n\n", id);
+    snprintf(
+        want, sizeof want,
+        "id: 0\nevent: registry\ndata: {\"id\":\"%s\",\"openedAt\":\"2026-12-24T18:00:00.000Z\","
+        "\"closesAt\":\"2026-12-24T18:05:00.000Z\"}\n\n"
+        "id: 1\nevent: items\ndata: {\"from\":0,\"items\":[\"A sled\"]}\n\n",
+        id);
     assert_string_equal(events(a), want);
 }
 
@@ -212,9 +214,11 @@ static void each_commit_is_told_of_once(void **state)
     add(*state, id, "two%0A%0Adata:+x");
     ks_test_advance(*state, 1000);
     assert_int_equal(count(a->body, "event: items"), 2);
-    assert_non_null(strstr(a->body, "id: 1\nevent: items\ndata: {\"from\":0,\"items\":[\"one\"]}\n\n"));
-    assert_non_null(strstr(a->body, "id: 2\nevent: items\ndata: {\"from\":1,\"items\":[\"two\\n\\ndata: "
-                                    "x\"]}\n\n"));
+    assert_non_null(
+        strstr(a->body, "id: 1\nevent: items\ndata: {\"from\":0,\"items\":[\"one\"]}\n\n"));
+    assert_non_null(strstr(a->body,
+                           "id: 2\nevent: items\ndata: {\"from\":1,\"items\":[\"two\\n\\ndata: "
+                           "x\"]}\n\n"));
 }
 
 static void closing_is_told(void **state)
@@ -222,8 +226,9 @@ static void closing_is_told(void **state)
     const char *id = open_registry(*state);
     const ks_answer *a = listen_from(*state, id, NULL);
     ks_test_advance(*state, KS_MINUTES(5));
-    assert_non_null(strstr(a->body, "id: 0.timeout\nevent: closed\ndata: {\"closedAt\":\"2026-12-24T18:"
-                                    "05:00.000Z\",\"closedBy\":\"timeout\"}\n\n"));
+    assert_non_null(strstr(a->body,
+                           "id: 0.timeout\nevent: closed\ndata: {\"closedAt\":\"2026-12-24T18:"
+                           "05:00.000Z\",\"closedBy\":\"timeout\"}\n\n"));
     const char *other = open_registry(*state);
     add(*state, other, "x");
     ask(*state, "GET", NULL, "/api/Finish/%s", other);
@@ -246,13 +251,20 @@ static void a_listener_goes_on_where_it_was(void **state)
 
 static void an_id_that_is_not_ours_begins_anew(void **state)
 {
-    static const char *const ids[] = {
-        "3", "x", "-1", "1x", "99999999999999999999", " ", "0x1",
-        "1234567890123456789012345678901234567890123456789012345678901234567890"};
+    static const char *const ids[] =
+        {"3",
+         "x",
+         "-1",
+         "1x",
+         "99999999999999999999",
+         " ",
+         "0x1",
+         "1234567890123456789012345678901234567890123456789012345678901234567890"};
     const char *id = open_registry(*state);
     add(*state, id, "one");
     for (size_t i = 0; i < sizeof ids / sizeof ids[0]; i++)
-        assert_memory_equal(events(listen_from(*state, id, ids[i])), "id: 0\nevent: registry\n", 22);
+        assert_memory_equal(events(listen_from(*state, id, ids[i])), "id: 0\nevent: registry\n",
+                            22);
 }
 
 static void a_long_list_comes_in_pieces(void **state)
@@ -302,8 +314,7 @@ static void another_site_changes_nothing(void **state)
 {
     static const char *const methods[] = {"GET", "POST", "HEAD"};
     for (size_t i = 0; i < 3; i++) {
-        const ks_answer *a =
-            ask(*state, methods[i], "Sec-Fetch-Site: cross-site\r\n", "/api/Open");
+        const ks_answer *a = ask(*state, methods[i], "Sec-Fetch-Site: cross-site\r\n", "/api/Open");
         if (i < 2) {
             assert_int_equal(a->status, 403);
             assert_string_equal(a->content_type, "application/problem+json");

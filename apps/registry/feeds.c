@@ -65,8 +65,8 @@ void feed_list(ks_feed *f)
     size_t told = tell_items(f, items, seen < 0 ? 0 : (size_t)seen);
     if (!closed_at || told < ks_len(items))
         return;
-    const char *id = ks_format(f->mem, "%zu.%.15s%s%.15s", told, ks_text(by),
-                               processing ? "." : "", ks_text(processing));
+    const char *id = ks_format(f->mem, "%zu.%.15s%s%.15s", told, ks_text(by), processing ? "." : "",
+                               ks_text(processing));
     if (strcmp(id, f->seen) == 0)
         return;
     ks_val *data = ks_object(f->mem);

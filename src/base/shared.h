@@ -1,7 +1,7 @@
 /* shared.h - bytes that several hold, freed when the last lets go
  *
- * What is sent to thousands of listeners is made once. The bytes never change; who keeps them counts
- * itself in. One thread only: the count is a plain number.
+ * What is sent to thousands of listeners is made once. The bytes never change; who keeps them
+ * counts itself in. One thread only: the count is a plain number.
  */
 #ifndef BASE_SHARED_H
 #define BASE_SHARED_H

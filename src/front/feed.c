@@ -48,7 +48,7 @@ struct feeds {
     struct feeds_config config;
     struct topic *chains[CHAINS];
     size_t listener_count;
-    int64_t now_ms; /* of the last round */
+    int64_t now_ms;      /* of the last round */
     struct link changed; /* topics: first those that were quiet, then as they changed */
     struct link queue;   /* listeners */
     ks_arena mem;

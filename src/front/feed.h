@@ -9,12 +9,12 @@
  *                       `---the entity changed---- (from IDLE)
  *
  * A piece is made from the committed state and from what was seen, and of nothing else. So nothing
- * is kept for a listener but its place; a slow one skips what it missed in between, and all who stand
- * at the same place are given the same bytes, made once.
+ * is kept for a listener but its place; a slow one is told later and in larger pieces, and all who
+ * stand at the same place are given the same bytes, made once.
  *
  * In the round after a commit, when its answers are out, feeds_round() delivers to those in the
- * queue, up to FEED_ROUND_SENDS, so that thousands of listeners hold up nobody; the rest come in the
- * next round. A topic that changes
+ * queue, up to FEED_ROUND_SENDS, so that thousands of listeners hold up nobody; the rest come in
+ * the next round. A topic that changes
  * all the time is told of once in FEED_PACE_MS; a change after a quiet while goes at once.
  *
  * With no listener nothing is called and nothing is kept.
@@ -26,7 +26,7 @@
 #include "run/partition.h"
 
 enum {
-    FEED_ID_MAX = 63,       /* bytes of an event's id */
+    FEED_ID_MAX = 63,      /* bytes of an event's id */
     FEED_ROUND_SENDS = 64, /* about a millisecond of system calls */
     FEED_PACE_MS = 50
 };

@@ -31,8 +31,9 @@ struct front *front_new(const struct front_config *config)
 {
     struct front *f = die_zalloc(sizeof *f);
     f->config = *config;
-    f->feeds = feeds_new(&(struct feeds_config){
-        .partition = config->partition, .ctx = config->ctx, .send = config->stream_send});
+    f->feeds = feeds_new(&(struct feeds_config){.partition = config->partition,
+                                                .ctx = config->ctx,
+                                                .send = config->stream_send});
     arena_init(&f->mem, 16384);
     return f;
 }

@@ -43,8 +43,8 @@ struct front_config {
     void *ctx;
     /* The request is the token that front_request() was given. The answer's memory is ours. */
     void (*answer)(void *ctx, void *request, const struct http1_answer *answer, bool is_held);
-    /* Answers with a head and what goes on behind it (feed.h). The stream; NULL when nobody is there
-     * any more. */
+    /* Answers with a head and what goes on behind it (feed.h). The stream; NULL when nobody is
+     * there any more. */
     void *(*stream)(void *ctx, void *request, const struct http1_answer *head, bool is_held,
                     struct listener *listener);
     /* Gives the stream a piece; whether it was taken at once, else front_stream_ready() follows. */

@@ -1,8 +1,8 @@
 /* page.h - the app's files for browsers: what is asked for, and under which headers it goes
  *
  * The bytes are in the program, plain and compressed; nothing is read and nothing compressed while
- * serving. A browser keeps a file and asks each time whether it is still the newest (no-cache, ETag):
- * there is no build step that could put a version into its name.
+ * serving. A browser keeps a file and asks each time whether it is still the newest (no-cache,
+ * ETag): there is no build step that could put a version into its name.
  *
  * The headers are strict for all: scripts, styles, images and connections are the program's own, no
  * inline script, no markup out of strings (Trusted Types), in nobody's frame.

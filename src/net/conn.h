@@ -33,8 +33,8 @@
 #ifndef NET_CONN_H
 #define NET_CONN_H
 
-#include "net/deadline.h"
 #include "base/link.h"
+#include "net/deadline.h"
 #include "net/server.h"
 
 enum {
@@ -53,7 +53,7 @@ struct server_request {
     struct server_request *next; /* behind it in the queue, or spare */
     struct link held;            /* in the server's list of held answers */
     enum request_state state;
-    bool is_last;   /* the connection ends with this answer */
+    bool is_last; /* the connection ends with this answer */
     bool begins_stream;
     struct buf out; /* the answer */
     struct http1_request http;
@@ -95,11 +95,11 @@ struct conn {
 
     struct server_request *first, *last;
     unsigned queued;
-    unsigned asked;          /* of them with the handler */
-    unsigned writing;        /* of them, from the first: what libuv has; 0: it has nothing */
-    size_t waiting_bytes;    /* of answers that are not taken yet */
-    size_t write_left_bytes; /* when the last look was had */
-    size_t lingered_bytes;   /* thrown away in STREAM and LINGER */
+    unsigned asked;               /* of them with the handler */
+    unsigned writing;             /* of them, from the first: what libuv has; 0: it has nothing */
+    size_t waiting_bytes;         /* of answers that are not taken yet */
+    size_t write_left_bytes;      /* when the last look was had */
+    size_t lingered_bytes;        /* thrown away in STREAM and LINGER */
     struct server_stream *stream; /* NULL: none */
 };
 

@@ -1,8 +1,8 @@
 /* stream.c - answers that go on; see server.h and conn.h
  *
- * At most one piece of bytes is with a stream: the next is given when it was taken. So a client that
- * reads slowly costs one piece, which it shares with whoever else was sent it, and whoever makes the
- * pieces makes the next one out of what is new by then.
+ * At most one piece of bytes is with a stream: the next is given when it was taken. So a client
+ * that reads slowly costs one piece, which it shares with whoever else was sent it, and whoever
+ * makes the pieces makes the next one out of what is new by then.
  */
 #include "base/die.h"
 #include "net/conn.h"
@@ -13,9 +13,8 @@
 #include <stdlib.h>
 #include <sys/socket.h>
 
-struct server_stream *server_stream_begin(struct server_request *r,
-                                          const struct http1_answer *head, struct str ping,
-                                          bool is_held, void *listener)
+struct server_stream *server_stream_begin(struct server_request *r, const struct http1_answer *head,
+                                          struct str ping, bool is_held, void *listener)
 {
     struct conn *c = r->conn;
     bool is_nobody = !conn_is_live(c) || c->stream;
@@ -119,7 +118,8 @@ void conn_stream_start(struct conn *c)
 
 void conn_stream_ping(struct conn *c)
 {
-    uv_buf_t ping = uv_buf_init((char *)(uintptr_t)c->stream->ping.at, (unsigned)c->stream->ping.len);
+    uv_buf_t ping = uv_buf_init((char *)(uintptr_t)c->stream->ping.at,
+                                (unsigned)c->stream->ping.len);
     int result = uv_try_write((uv_stream_t *)&c->tcp, &ping, 1);
     if (result == UV_EAGAIN || (result >= 0 && (size_t)result == ping.len))
         conn_settle(c);

@@ -65,14 +65,15 @@ test("the countdown is right to the second though the local clock is wrong", asy
         static now() { return D.now() + ${shift}; } }; }`,
     });
     await expectText(page, "#time", /^\d:\d\d$/);
-    for (let i = 0; i < 3; i++) {
-      const before = Date.now();
-      const [m, s] = (await page.textContent("#time")).split(":").map(Number);
-      const after = Date.now();
-      const seconds = m * 60 + s, slack = 80; // how long a change takes to be seen
-      assert.ok(seconds <= Math.ceil((closesAt - before + slack) / 1000), `${seconds} s are too many`);
-      assert.ok(seconds >= Math.ceil((closesAt - after - slack) / 1000), `${seconds} s are too few`);
-      await page.waitForTimeout(730);
+    for (let i = 0; i < 8; i++) {
+      // timeOrigin is of the clock that is right.
+      const { text, at } = await page.evaluate(() => (
+        { text: document.getElementById("time").textContent, at: performance.timeOrigin + performance.now() }));
+      const [m, s] = text.split(":").map(Number), seconds = m * 60 + s;
+      const slack = 250; // a busy machine may draw it late
+      assert.ok(seconds <= Math.ceil((closesAt - at + slack) / 1000), `${seconds} s are too many`);
+      assert.ok(seconds >= Math.ceil((closesAt - at - 50) / 1000), `${seconds} s are too few`);
+      await page.waitForTimeout(270);
     }
   }
 });
