@@ -236,7 +236,8 @@ typedef struct ks_function {
 /* An Idempotency-Key in the request makes a repeat answer as the first did, for a day. */
 #define KS_IDEMPOTENT 1u
 
-#define KS_ORCHESTRATION(name_, fn) {.kind = KS_FN_ORCHESTRATION, .name = name_, .orchestration = fn}
+#define KS_ORCHESTRATION(name_, fn) \
+    {.kind = KS_FN_ORCHESTRATION, .name = name_, .orchestration = fn}
 #define KS_ACTIVITY(name_, fn) {.kind = KS_FN_ACTIVITY, .name = name_, .activity = fn}
 #define KS_ACTIVITY_INLINE(name_, fn) {.kind = KS_FN_ACTIVITY_INLINE, .name = name_, .activity = fn}
 #define KS_ENTITY(name_, operation_, fn) \

@@ -256,12 +256,6 @@ void world_abandon(struct world *w)
     let_go(w);
 }
 
-void world_power_loss(struct world *w)
-{
-    world_abandon(w);
-    world_disk_lose(w);
-}
-
 void world_settle(struct world *w)
 {
     do {
@@ -275,7 +269,7 @@ void world_settle(struct world *w)
 
 /* ---- what an instance is like ---- */
 
-const char *world_describe(const struct instance *inst, ks_arena *mem)
+static const char *world_describe(const struct instance *inst, ks_arena *mem)
 {
     struct buf text = {0};
     buf_printf(&text, "%s %s kind %d status %d created %lld updated %lld due %lld: ", inst->id,

@@ -1,5 +1,7 @@
 #include "core/event.h"
 
+#include <assert.h>
+
 #include "core/message.h"
 
 /* Which fields an event of a type has, in the order they are written. */
@@ -38,6 +40,7 @@ const char *event_type_name(enum event_type type)
 void event_encode(struct buf *out, const struct event *e)
 {
     const struct layout *layout = layout_of(e->type);
+    assert(layout);
     buf_byte(out, (uint8_t)e->type);
     if (layout->has_time)
         buf_zigzag(out, e->time_ms);

@@ -61,8 +61,7 @@ bool session_command(struct session *s, struct event *asked)
     event_decode(&s->history, &s->mem, &had);
     if (!is_same_command(&had, asked)) {
         s->history = before;
-        session_fail(s, diverged(s, event_describe(&s->mem, &had),
-                                 event_describe(&s->mem, asked)));
+        session_fail(s, diverged(s, event_describe(&s->mem, &had), event_describe(&s->mem, asked)));
     }
     asked->val = had.val;
     asked->time_ms = had.time_ms;
@@ -170,7 +169,7 @@ static void deliver(struct session *s, const struct event *e)
     case EVENT_TIMER_CANCELED:
     case EVENT_MESSAGE_SENT:
     case EVENT_EXECUTION_COMPLETED:
-        assert(!"a command was delivered");
+        assert(false && "a command was delivered");
     }
     if (!s->is_over && (!s->awaited || s->awaited->is_done))
         coroutine_resume(s->coroutine);

@@ -55,8 +55,7 @@ static const char *route_init(struct route *route, const ks_function *fn)
     }
 }
 
-int routes_init(struct routes *routes, const ks_function *functions, char *ret_why,
-                size_t why_size)
+int routes_init(struct routes *routes, const ks_function *functions, char *ret_why, size_t why_size)
 {
     *routes = (struct routes){0};
     for (const ks_function *fn = functions; fn->kind != KS_FN_END; fn++) {
@@ -183,7 +182,7 @@ static int parse_query(struct target *t, struct str query, ks_arena *mem, const 
 
 int target_parse(struct target *ret, struct str target, ks_arena *mem, const char **ret_why)
 {
-    struct str path, rest = target;
+    struct str path = target, rest = target;
     ret->segment_count = 0;
     ret->query_count = 0;
     next_piece(&rest, '?', &path);
