@@ -54,6 +54,9 @@ void ks_test_hold_activities(ks_test *t, bool is_held);
 void ks_test_evict(ks_test *t);
 /* The process dies and is started again. Activities that were running run again. */
 void ks_test_crash(ks_test *t);
+/* The same, as if the process had died while an orchestration of that id was stepped, or an entity
+ * "@name@key". */
+void ks_test_die_in(ks_test *t, const char *id);
 /* Everything that was logged, a line each. */
 const char *ks_test_log(const ks_test *t);
 

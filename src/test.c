@@ -34,6 +34,7 @@ struct ks_test {
     ks_answer *answer;
     struct buf log;
     bool is_open;
+    uint64_t blackbox[64];
 };
 
 /* ---- the world ---- */
@@ -105,6 +106,8 @@ static const char *setting_get(void *ctx, const char *name)
     return NULL;
 }
 
+static void settle(ks_test *t);
+
 /* ---- answers ---- */
 
 static void answer(void *ctx, void *request, const struct http1_answer *a, bool is_held)
@@ -122,6 +125,11 @@ static void answer(void *ctx, void *request, const struct http1_answer *a, bool 
     ret->body_len = body_len;
 }
 
+static void respond(void *ctx, uint64_t token, const ks_val *result)
+{
+    front_respond(((ks_test *)ctx)->front, token, result);
+}
+
 /* ---- opening ---- */
 
 static void open_world(ks_test *t)
@@ -132,7 +140,8 @@ static void open_world(ks_test *t)
                                          .ctx = t,
                                          .open_store = open_store,
                                          .log = log_line,
-                                         .wake = wake};
+                                         .wake = wake,
+                                         .respond = respond};
     if (app_init(&t->app, t->functions, front_builtin, why, sizeof why) < 0 ||
         routes_init(&t->routes, t->functions, why, sizeof why) < 0 ||
         settings_init(&t->settings, t->functions, setting_get, t, why, sizeof why) < 0 ||
@@ -176,7 +185,8 @@ ks_test *ks_test_open(const ks_function *functions)
                           .wall_ms = wall_ms,
                           .boot_ns = boot_ns,
                           .random = random_bytes,
-                          .submit = submit};
+                          .submit = submit,
+                          .blackbox = t->blackbox};
     return t;
 }
 
@@ -204,6 +214,16 @@ void ks_test_crash(ks_test *t)
         return;
     close_world(t);
     open_world(t);
+}
+
+void ks_test_die_in(ks_test *t, const char *id)
+{
+    settle(t);
+    const struct instance *inst = partition_look(t->partition, str_of(id));
+    if (!inst)
+        die("a test has the process die in %s, which is not there", id);
+    t->blackbox[0] = inst->uid;
+    ks_test_crash(t);
 }
 
 /* ---- running ---- */

@@ -11,11 +11,21 @@ struct waiting {
     const struct http1_request *http;
 };
 
+/* A request whose answer is the result of a call. */
+struct calling {
+    struct calling *next;
+    uint64_t token;
+    struct waiting waiting;
+};
+
 struct front {
     struct front_config config;
     struct waiting *line; /* a ring */
     size_t first, count, cap;
+    struct calling *callings;
+    uint64_t last_token;
     struct buf body, headers; /* of the reply that is made */
+    struct buf result;        /* of one that a call had */
     struct target target;
     ks_arena mem; /* of the target that is looked at */
 };
@@ -29,15 +39,23 @@ struct front *front_new(const struct front_config *config)
 {
     struct front *f = die_zalloc(sizeof *f);
     f->config = *config;
+    /* Calls outlive the process; an answer to one of another process is nobody's. */
+    config->env->random(config->env->self, &f->last_token, sizeof f->last_token);
     arena_init(&f->mem, 16384);
     return f;
 }
 
 void front_free(struct front *f)
 {
+    while (f->callings) {
+        struct calling *calling = f->callings;
+        f->callings = calling->next;
+        free(calling);
+    }
     free(f->line);
     buf_free(&f->body);
     buf_free(&f->headers);
+    buf_free(&f->result);
     arena_free(&f->mem);
     free(f);
 }
@@ -159,6 +177,90 @@ static void run_step(struct http_step *s)
 
 static const char api_headers[] = "Cache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\n";
 
+/* ---- answers that are results ---- */
+
+static void calling_add(struct front *f, const struct waiting *w, uint64_t token)
+{
+    struct calling *calling = die_malloc(sizeof *calling);
+    *calling = (struct calling){.next = f->callings, .token = token, .waiting = *w};
+    f->callings = calling;
+}
+
+static bool calling_take(struct front *f, uint64_t token, struct waiting *ret)
+{
+    for (struct calling **at = &f->callings; *at; at = &(*at)->next) {
+        struct calling *calling = *at;
+        if (calling->token != token)
+            continue;
+        *ret = calling->waiting;
+        *at = calling->next;
+        free(calling);
+        return true;
+    }
+    return false; /* of a process that is gone */
+}
+
+void front_respond(struct front *f, uint64_t token, const ks_val *result)
+{
+    struct waiting w;
+    struct http1_answer answer = {.status = 200,
+                                  .content_type = "application/json; charset=utf-8",
+                                  .headers = api_headers};
+    if (!calling_take(f, token, &w))
+        return;
+    f->result.len = 0;
+    if (ks_is_error(result)) {
+        answer.status = 422;
+        answer.content_type = "application/problem+json";
+        http1_problem(&f->result, 422, ks_text(result));
+    } else {
+        val_write_json(&f->result, result);
+    }
+    answer.body = (struct str){f->result.at, f->result.len};
+    answer_with(f, &w, &answer, true);
+}
+
+static void refuse_callings(struct front *f)
+{
+    struct waiting w;
+    while (f->callings && calling_take(f, f->callings->token, &w))
+        answer_problem(f, &w, 503, "Cache-Control: no-store\r\nRetry-After: 1\r\n",
+                       partition_why(f->config.partition));
+}
+
+/* ---- a function ---- */
+
+/* What the function sent cannot be, or not now: nothing of it is, and the answer says so. */
+static void check_sends(struct front *f, struct http_step *s)
+{
+    struct partition *p = f->config.partition;
+    const char *why;
+    int status = s->out.sent.first ? partition_check(p, &s->out, &why) : 0;
+    bool is_full = s->out.sent.first && !partition_takes_changes(p);
+    if (str_is(s->request->method, STR("HEAD")) || status || is_full) {
+        s->out.sent = (struct message_list){0};
+        s->is_deferred = false;
+    }
+    if (status) {
+        http_step_problem(s, status, why);
+    } else if (is_full) {
+        http_step_problem(s, 503,
+                          "The disk is full, so nothing can be changed at the moment; what was "
+                          "stored is safe. Try again later.");
+        ks_reply_header(&s->http, "Retry-After", "5");
+    }
+}
+
+static void run_function(struct front *f, struct http_step *s)
+{
+    struct partition *p = f->config.partition;
+    int64_t since_ns = partition_watch_begin(p);
+    s->token = ++f->last_token;
+    run_step(s);
+    partition_watch_end(p, since_ns, str_of(s->route->fn->name));
+    check_sends(f, s);
+}
+
 static void run_route(struct front *f, const struct waiting *w, const struct route *route,
                       struct str method)
 {
@@ -174,26 +276,18 @@ static void run_route(struct front *f, const struct waiting *w, const struct rou
                        .method = arena_strndup(mem, method.at, method.len),
                        .path = f->target.path.at,
                        .now_ms = partition_now_ms(p)};
-    int64_t since_ns = partition_watch_begin(p);
-    run_step(&s);
-    partition_watch_end(p, since_ns, str_of(route->fn->name));
-    if (str_is(w->http->method, STR("HEAD")))
-        s.out.sent = (struct message_list){0};
-    if (s.out.sent.first && !partition_takes_changes(p)) {
-        s.out.sent = (struct message_list){0};
-        http_step_problem(&s, 503,
-                          "The disk is full, so nothing can be changed at the moment; what was "
-                          "stored is safe. Try again later.");
-        ks_reply_header(&s.http, "Retry-After", "5");
-    }
+    run_function(f, &s);
     /* The NUL goes too. */
     buf_append(s.reply.headers, api_headers, sizeof api_headers);
     struct http1_answer answer = {.status = s.reply.status,
                                   .content_type = s.reply.content_type,
                                   .headers = s.reply.headers->at,
                                   .body = {s.reply.body->at, s.reply.body->len}};
+    if (s.is_deferred)
+        calling_add(f, w, s.token);
     partition_send(p, &s.out);
-    answer_with(f, w, &answer, partition_is_gated(p));
+    if (!s.is_deferred)
+        answer_with(f, w, &answer, partition_is_gated(p));
 }
 
 static void run_request(struct front *f, const struct waiting *w)
@@ -228,7 +322,10 @@ bool front_round(struct front *f)
         run_request(f, &w);
         arena_reset(&f->mem);
     }
-    if (!partition_is_up(p))
-        return true; /* nothing was held: everybody has been told */
-    return partition_commit(p) == 0;
+    bool is_committed = true; /* down, nothing was held: everybody has been told */
+    if (partition_is_up(p))
+        is_committed = partition_commit(p) == 0;
+    if (!is_committed || !partition_is_up(p))
+        refuse_callings(f);
+    return is_committed;
 }

@@ -125,6 +125,24 @@ const ks_val *ks_output(ks_http *h, const char *id)
     return inst ? instance_output(inst, h->mem) : NULL;
 }
 
+const ks_val *ks_custom_status(ks_http *h, const char *id)
+{
+    const struct instance *inst = look(h, id);
+    return inst ? instance_custom_status(inst, h->mem) : NULL;
+}
+
+const ks_val *ks_input(ks_http *h, const char *id)
+{
+    const struct instance *inst = look(h, id);
+    return inst ? instance_input(inst, h->mem) : NULL;
+}
+
+const ks_val *ks_history(ks_http *h, const char *id)
+{
+    const struct instance *inst = look(h, id);
+    return inst ? instance_history(inst, h->mem) : NULL;
+}
+
 const ks_val *ks_state(ks_http *h, ks_ref entity)
 {
     struct str id = entity_id(h->mem, str_of(entity.entity), str_of(entity.key));
@@ -193,6 +211,19 @@ int ks_reply_problem(ks_http *h, int status, const char *format, ...)
     reply_start(h, status, "application/problem+json");
     http1_problem(step_of(h)->reply.body, status, text);
     return status;
+}
+
+int ks_reply_result(ks_http *h, ks_ref entity, const char *operation, const ks_val *arg)
+{
+    struct http_step *s = step_of(h);
+    struct message m = {.type = MESSAGE_CALL,
+                        .target = entity_id(h->mem, str_of(entity.entity), str_of(entity.key)),
+                        .name = str_of(operation),
+                        .val = arg,
+                        .from = {.id = STR("$http"), .uid = s->token}};
+    outbox_send(h->out, &m);
+    s->is_deferred = true;
+    return reply_start(h, 200, NULL);
 }
 
 /* What would break out of a header line is left out. */

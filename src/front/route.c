@@ -6,6 +6,17 @@
 #include <stdlib.h>
 #include <strings.h>
 
+/* The next piece up to a separator; false after the last. */
+static bool next_piece(struct str *rest, char separator, struct str *ret)
+{
+    if (!rest->at)
+        return false;
+    const char *end = memchr(rest->at, separator, rest->len);
+    *ret = (struct str){rest->at, end ? (size_t)(end - rest->at) : rest->len};
+    *rest = end ? (struct str){end + 1, rest->len - ret->len - 1} : (struct str){NULL, 0};
+    return true;
+}
+
 /* ---- routes ---- */
 
 static int by_name(const void *a, const void *b)
@@ -35,10 +46,25 @@ static const char *segment_init(struct route_segment *s, struct str text)
     return s->text.len ? NULL : "has a parameter without a name";
 }
 
+static bool methods_are_good(const char *methods)
+{
+    struct str method, rest = str_of(methods);
+    while (next_piece(&rest, ',', &method)) {
+        if (method.len == 0)
+            return false;
+        for (size_t i = 0; i < method.len; i++)
+            if (method.at[i] < 'A' || method.at[i] > 'Z')
+                return false;
+    }
+    return true;
+}
+
 static const char *route_init(struct route *route, const ks_function *fn)
 {
     struct str rest = str_of(fn->http.route);
     *route = (struct route){.fn = fn};
+    if (!methods_are_good(fn->http.methods))
+        return "has methods that are not upper-case names with commas between them";
     for (;;) {
         const char *slash = memchr(rest.at, '/', rest.len);
         struct str text = {rest.at, slash ? (size_t)(slash - rest.at) : rest.len};
@@ -116,17 +142,6 @@ static bool decode(struct str *s, bool is_query, ks_arena *mem)
     }
     out[len] = 0;
     *s = (struct str){out, len};
-    return true;
-}
-
-/* The next piece up to a separator; false after the last. */
-static bool next_piece(struct str *rest, char separator, struct str *ret)
-{
-    if (!rest->at)
-        return false;
-    const char *end = memchr(rest->at, separator, rest->len);
-    *ret = (struct str){rest->at, end ? (size_t)(end - rest->at) : rest->len};
-    *rest = end ? (struct str){end + 1, rest->len - ret->len - 1} : (struct str){NULL, 0};
     return true;
 }
 

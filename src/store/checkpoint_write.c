@@ -146,7 +146,9 @@ static void bind_text_or_null(sqlite3_stmt *statement, int i, struct str s)
 static const char *status_text(uint8_t status)
 {
     static const char *const texts[] =
-        {[KS_RUNNING] = "Running", [KS_COMPLETED] = "Completed", [KS_FAILED] = "Failed"};
+        {[KS_PENDING] = "Pending",        [KS_RUNNING] = "Running", [KS_SUSPENDED] = "Suspended",
+         [KS_COMPLETED] = "Completed",    [KS_FAILED] = "Failed",   [KS_TERMINATED] = "Terminated",
+         [KS_QUARANTINED] = "Quarantined"};
     return status < sizeof texts / sizeof texts[0] && texts[status] ? texts[status] : "Unknown";
 }
 
