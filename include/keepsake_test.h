@@ -49,6 +49,10 @@ void ks_test_advance(ks_test *t, int64_t ms);
  * that too, unless activities are held. */
 void ks_test_run(ks_test *t);
 void ks_test_hold_activities(ks_test *t, bool is_held);
+/* From here on activities may take time: each runs on a stack of its own, of 64 KiB, and one that
+ * calls ks_test_work() is at work until the clock has been moved on by that much. */
+void ks_test_let_activities_take_time(ks_test *t);
+void ks_test_work(ks_test *t, int64_t ms);
 
 /* Drops every coroutine: what goes on is replayed. */
 void ks_test_evict(ks_test *t);

@@ -3,6 +3,7 @@
 #include "keepsake_test.h"
 
 #include "base/die.h"
+#include "core/coroutine.h"
 #include "front/front.h"
 
 #include <stdio.h>
@@ -15,6 +16,14 @@ struct override {
     const char *name, *value;
 };
 
+/* An activity that has begun and takes time. */
+struct running {
+    struct running *next;
+    struct job *job;
+    struct coroutine *coroutine;
+    int64_t until_ms;
+};
+
 struct ks_test {
     ks_arena mem; /* of all answers */
     const ks_function *functions;
@@ -22,7 +31,10 @@ struct ks_test {
     int64_t now_ms;
     uint64_t random;
     struct job *first_job, *last_job; /* activities */
-    bool holds_activities;
+    bool holds_activities, takes_time;
+    struct running *running; /* in the order they began */
+    struct running *current; /* whose stack we are on */
+    struct coroutine_pool pool;
     struct override overrides[16];
     size_t override_count;
     struct app app;
@@ -158,6 +170,17 @@ static void open_world(ks_test *t)
     t->is_open = true;
 }
 
+static void end_running(ks_test *t, struct running *r)
+{
+    struct running **at = &t->running;
+    while (*at != r)
+        at = &(*at)->next;
+    *at = r->next;
+    coroutine_free(&t->pool, r->coroutine);
+    r->job->done(r->job);
+    free(r);
+}
+
 static void close_world(ks_test *t)
 {
     /* Jobs are the partition's: those that never ran have to be given back to it. */
@@ -167,6 +190,8 @@ static void close_world(ks_test *t)
         job->done(job);
     }
     t->last_job = NULL;
+    while (t->running)
+        end_running(t, t->running);
     partition_abandon(t->partition);
     front_free(t->front);
     settings_free(&t->settings);
@@ -196,6 +221,7 @@ void ks_test_close(ks_test *t)
         close_world(t);
     if (t->disk)
         store_memory_free(t->disk);
+    coroutine_pool_free(&t->pool);
     arena_free(&t->mem);
     buf_free(&t->log);
     free(t);
@@ -228,6 +254,61 @@ void ks_test_die_in(ks_test *t, const char *id)
 
 /* ---- running ---- */
 
+static void run_job(void *arg)
+{
+    struct job *job = arg;
+    job->work(job);
+}
+
+/* Lets it go on until it is over or takes more time. */
+static void go_on(ks_test *t, struct running *r)
+{
+    t->current = r;
+    coroutine_resume(r->coroutine);
+    t->current = NULL;
+    if (coroutine_is_over(r->coroutine))
+        end_running(t, r);
+}
+
+static void begin_job(ks_test *t, struct job *job)
+{
+    if (!t->takes_time) {
+        job->work(job);
+        job->done(job);
+        return;
+    }
+    struct running *r = die_zalloc(sizeof *r);
+    *r = (struct running){.job = job, .coroutine = coroutine_new(&t->pool, run_job, job)};
+    struct running **at = &t->running;
+    while (*at)
+        at = &(*at)->next;
+    *at = r;
+    go_on(t, r);
+}
+
+/* The one whose time is over first; NULL when nobody works. */
+static struct running *first_running(const ks_test *t)
+{
+    struct running *first = t->running;
+    for (struct running *r = first; r; r = r->next)
+        if (r->until_ms < first->until_ms)
+            first = r;
+    return first;
+}
+
+void ks_test_let_activities_take_time(ks_test *t)
+{
+    t->takes_time = true;
+}
+
+void ks_test_work(ks_test *t, int64_t ms)
+{
+    if (!t->current)
+        die("ks_test_work() is for activities, after ks_test_let_activities_take_time()");
+    t->current->until_ms = t->now_ms + ms;
+    coroutine_suspend(t->current->coroutine);
+}
+
 /* Passes until nothing is left to do at this time. */
 static void settle(ks_test *t)
 {
@@ -235,13 +316,17 @@ static void settle(ks_test *t)
         open_world(t);
     for (;;) {
         front_round(t->front);
+        struct running *r = first_running(t);
+        if (r && r->until_ms <= t->now_ms) {
+            go_on(t, r);
+            continue;
+        }
         if (t->first_job && !t->holds_activities) {
             struct job *job = t->first_job;
             t->first_job = job->next;
             if (!t->first_job)
                 t->last_job = NULL;
-            job->work(job);
-            job->done(job);
+            begin_job(t, job);
             continue;
         }
         if (!front_has_requests(t->front) && partition_next_ms(t->partition) > t->now_ms)
@@ -264,12 +349,19 @@ int64_t ks_test_now_ms(const ks_test *t)
     return t->now_ms;
 }
 
+static int64_t next_of(const ks_test *t)
+{
+    const struct running *r = first_running(t);
+    int64_t next_ms = partition_next_ms(t->partition);
+    return r && r->until_ms < next_ms ? r->until_ms : next_ms;
+}
+
 void ks_test_advance(ks_test *t, int64_t ms)
 {
     int64_t until_ms = t->now_ms + ms;
     settle(t);
     for (;;) {
-        int64_t next_ms = partition_next_ms(t->partition);
+        int64_t next_ms = next_of(t);
         if (next_ms > until_ms)
             break;
         if (next_ms > t->now_ms)

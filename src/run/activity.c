@@ -27,6 +27,7 @@ struct activity {
     char *id;
     char *key;
     struct ks_pulse pulse;
+    ks_arena mem; /* while it runs */
     struct activity *next_beating, *previous_beating; /* those that have a heartbeat and run */
     struct buf input;                                 /* encoded */
     struct buf result;
@@ -39,6 +40,7 @@ static void activity_free(struct activity *a)
     free(a->name);
     free(a->id);
     free(a->key);
+    arena_free(&a->mem);
     buf_free(&a->input);
     buf_free(&a->result);
     buf_free(&a->sent);
@@ -78,16 +80,15 @@ static const ks_val *run(struct activity *a, ks_arena *mem, ks_outbox *out)
 static void work(struct job *job)
 {
     struct activity *a = (struct activity *)job;
-    ks_arena mem;
-    arena_init(&mem, 4096);
-    ks_outbox out = {.mem = &mem};
-    const ks_val *result = run(a, &mem, &out);
+    arena_init(&a->mem, 4096);
+    ks_outbox out = {.mem = &a->mem};
+    const ks_val *result = run(a, &a->mem, &out);
     val_encode(&a->result, result);
     for (struct message *m = ks_is_error(result) ? NULL : out.sent.first; m; m = m->next)
         message_encode(&a->sent, m);
     for (const struct log_line *line = out.first_line; line; line = line->next)
         buf_string(&a->lines, str_of(line->text));
-    arena_free(&mem);
+    arena_free(&a->mem);
 }
 
 static void stop_listening(struct partition *p, struct activity *a)
