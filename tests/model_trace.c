@@ -240,7 +240,7 @@ void model_do(ks_test *t, const char *step)
     } else if (strcmp(step, "crash") == 0) {
         ks_test_crash(t);
     } else if (strcmp(step, "change") == 0) {
-        app.is_changed = true;
+        app.is_changed = !app.is_changed;
         ks_test_evict(t);
     } else {
         fail_msg("a script has the step \"%s\"", step);

@@ -8,7 +8,7 @@
  *     run           activities that wait for a thread run (till then they wait)
  *     advance MS    time goes on
  *     crash         the process dies and is started again
- *     change        from here on the second program is the app's; sessions are dropped
+ *     change        the second program is the app's now, or the first one again; sessions are dropped
  *     state ID      what the account of that key is
  *     history ID    all of an instance's history, again
  *

@@ -322,11 +322,65 @@ static const ks_val *terminates_itself(ks_orch *o)
     return NULL;
 }
 
+/* ---- more of children and entities ---- */
+
+static const ks_val *has_a_child_with_a_limit(ks_orch *o)
+{
+    return type_of(o, ks_try(ks_sub_with(o, "Child", "c", o->input,
+                                         &(ks_retry){.attempts = 2, .timeout_ms = 2000})));
+}
+
+static const ks_val *has_nameless_children_with_a_limit(ks_orch *o)
+{
+    return type_of(o, ks_try(ks_sub_with(o, "Child", NULL, o->input,
+                                         &(ks_retry){.attempts = 2, .timeout_ms = 2000})));
+}
+
+static const ks_val *waits_in_a_group(ks_orch *o)
+{
+    ks_task *child = ks_sub(o, "Child", "c", o->input);
+    ks_task *call = ks_call_entity(o, account("a"), "Balance", NULL);
+    ks_task *limit = ks_timer(o, o->now_ms + 3000);
+    ks_task *both = ks_when_all(o, child, call);
+    return ks_boolean(o->mem, ks_winner(ks_when_any(o, both, limit)) == both);
+}
+
+static const ks_val *asks_itself(ks_entity *e)
+{
+    ks_request(e, account(ks_text(e->arg)), "Burn", NULL, "Told2");
+    return NULL;
+}
+
+static const ks_val *told(ks_entity *e)
+{
+    ks_set(e, "told", ks_string(e->mem, ks_error_type(e->arg)));
+    return NULL;
+}
+
+static const ks_val *sends_and_fails(ks_entity *e)
+{
+    ks_add(e, "balance", 100);
+    ks_signal(e->out, account("b"), "Deposit", e->arg);
+    ks_start(e->out, "Child", "never", NULL);
+    return ks_fail(e->mem, "No", "not this time");
+}
+
+static const ks_val *deletes_itself(ks_entity *e)
+{
+    ks_add(e, "balance", 1);
+    ks_delete(e);
+    return ks_get(e->state, "balance");
+}
+
 #include "model_traces_changed.h"
 
 static const ks_function functions[] = {
     KS_ORCHESTRATION("Learns", learns),
     KS_ORCHESTRATION("Nests", nests),
+    KS_ENTITY("Account", "AskBadly", asks_itself),
+    KS_ENTITY("Account", "Told2", told),
+    KS_ENTITY("Account", "SendAndFail", sends_and_fails),
+    KS_ENTITY("Account", "Delete", deletes_itself),
     KS_END,
 };
 
@@ -516,6 +570,65 @@ static const struct model_program programs[] = {
     {"purged_without_children", has_a_child, NULL,
      "do {\"id\":\"c\"}\n" START "do {\"id\":\"p\",\"purge\":true}\n"},
     {"purge_of_what_runs_is_refused", waits_for_three, NULL, START "do {\"id\":\"p\",\"purge\":true}\n"},
+
+    {"child_with_a_limit_suspends", has_a_child_with_a_limit, NULL,
+     "do {\"id\":\"c\"}\n" START_WITH("{\"wait\":true}")},
+    {"child_with_a_limit_completes", has_a_child_with_a_limit, NULL,
+     "do {\"id\":\"c\"}\n" START_WITH("{\"wait\":true}")
+     "advance 1999\ndo {\"id\":\"c\",\"raise\":\"Go\"}\nadvance 10000\n"},
+    {"child_with_a_limit_that_took_too_long", has_a_child_with_a_limit, NULL,
+     "do {\"id\":\"c\"}\n" START_WITH("{\"wait\":true}") "advance 10000\n"},
+    {"children_with_a_limit_that_took_too_long", has_nameless_children_with_a_limit, NULL,
+     START_WITH("{\"wait\":true}") "advance 10000\n"},
+    {"group_of_child_and_call_suspends", waits_in_a_group, NULL, START_WITH("{\"wait\":true}")},
+    {"group_of_child_and_call_completes", waits_in_a_group, NULL,
+     START_WITH("{\"wait\":true}") "do {\"id\":\"c\",\"raise\":\"Go\"}\n"},
+    {"group_of_child_and_call_still_waits", waits_in_a_group, NULL,
+     START_WITH("{\"wait\":true}") "advance 2999\n" EVENT("Go", "1") "advance 1\n"},
+    {"group_whose_child_is_terminated", waits_in_a_group, NULL,
+     START_WITH("{\"wait\":true}") "do {\"id\":\"c\",\"terminate\":\"x\"}\n"},
+    {"request_completes", unlocks_nothing, NULL,
+     "do {\"id\":\"a\",\"signal\":\"Deposit\",\"value\":3}\n"
+     "do {\"id\":\"b\",\"signal\":\"Ask\",\"value\":\"a\"}\nstate b\n"},
+    {"request_of_what_is_missing_answers_with_the_error", unlocks_nothing, NULL,
+     "do {\"id\":\"b\",\"signal\":\"AskBadly\",\"value\":\"a\"}\nstate b\nstate a\n"},
+    {"request_of_itself_completes", unlocks_nothing, NULL,
+     "do {\"id\":\"b\",\"signal\":\"Deposit\",\"value\":2}\n"
+     "do {\"id\":\"b\",\"signal\":\"Ask\",\"value\":\"b\"}\nstate b\n"},
+    {"request_waits_for_the_lock", locks, NULL,
+     START "do {\"id\":\"c\",\"signal\":\"Ask\",\"value\":\"a\"}\nstate c\n" EVENT("Other", "1")
+     "state c\n" EVENT("End", "1") "state c\n"},
+    {"operation_that_fails_leaves_no_trace", unlocks_nothing, NULL,
+     "do {\"id\":\"never\"}\ndo {\"id\":\"a\",\"signal\":\"Deposit\",\"value\":2}\n"
+     "do {\"id\":\"a\",\"signal\":\"SendAndFail\",\"value\":2}\nstate a\nstate b\n"
+     "call {\"id\":\"a\",\"call\":\"SendAndFail\"}\nanswer\n"},
+    {"entity_that_is_deleted_begins_anew", unlocks_nothing, NULL,
+     "do {\"id\":\"a\",\"signal\":\"Deposit\",\"value\":2}\n"
+     "call {\"id\":\"a\",\"call\":\"Delete\"}\nanswer\nstate a\n"
+     "do {\"id\":\"a\",\"signal\":\"Deposit\",\"value\":5}\nstate a\n"},
+    {"lock_comes_while_suspended", locks, NULL,
+     "do {\"id\":\"q\",\"start\":\"Program\"}\n" START "do {\"id\":\"p\",\"suspend\":\"x\"}\n"
+     "do {\"id\":\"q\",\"terminate\":\"x\"}\ndo {\"id\":\"q\",\"start\":\"Program\"}\n"
+     "do {\"id\":\"p\",\"resume\":\"y\"}\n" EVENT("End", "1")},
+    {"lock_of_a_suspended_one_is_gone_when_it_is_terminated", locks, NULL,
+     START "do {\"id\":\"p\",\"suspend\":\"x\"}\ndo {\"id\":\"q\",\"start\":\"Program\"}\n"
+     "do {\"id\":\"p\",\"terminate\":\"y\"}\n"},
+    {"terminated_and_started_again_at_once", locks, NULL,
+     START "do {\"id\":\"q\",\"start\":\"Program\"}\n"
+     "do {\"id\":\"p\",\"terminate\":\"x\"}\n" START},
+    {"retry_pauses_while_suspended", retries, NULL,
+     START_WITH(FAILS("\"Busy\"")) "run\ndo {\"id\":\"p\",\"suspend\":\"x\"}\nadvance 60000\n"
+     "run\ndo {\"id\":\"p\",\"resume\":\"y\"}\nrun\n"},
+    {"rewound_parent_of_a_purged_child", has_a_nameless_child, NULL,
+     START_WITH("{\"fail\":true}")
+     "do {\"id\":\"c0351186f966a4437fd0cc237c1bc846\",\"purge\":true}\ndo {\"id\":\"p\",\"rewind\":-1}\n"},
+    {"rewound_when_the_code_is_back", asks_an_entity, go,
+     START "change\n" EVENT("Go", "1") "change\ndo {\"id\":\"p\",\"rewind\":-1}\n"},
+    {"rewound_twice_from_its_start", nests, NULL,
+     START_WITH("0") "do {\"id\":\"p\",\"rewind\":0}\ndo {\"id\":\"p\",\"rewind\":0}\n"
+     "do {\"id\":\"p\",\"rewind\":-1}\n"},
+    {"restart_forgets_the_parent", has_a_child, NULL,
+     "do {\"id\":\"c\"}\n" START "do {\"id\":\"c\",\"restart\":true}\n"},
 
     CHANGED_PROGRAMS};
 
