@@ -32,7 +32,7 @@ members = $(call objects,$(filter-out $(MAINS),$(filter $(1)/%,$(SOURCES))))
 TESTS := $(patsubst tests/%.c,$(B)/%,$(filter tests/%,$(MAINS)))
 BENCHES := $(patsubst %.c,$(B)/%,$(filter bench/%,$(MAINS)))
 
-all: $(B)/registry
+all: $(B)/registry $(B)/examples
 tests: all $(TESTS)
 benches: all $(BENCHES)
 objects: $(call objects,$(SOURCES))
@@ -43,10 +43,13 @@ sources:
 
 $(B)/libkeepsake.a: $(call members,src)
 $(B)/libregistry.a: $(call members,apps/registry)
+$(B)/libexamples.a: $(call members,apps/examples)
 $(B)/libtests.a: $(call members,tests)
 $(B)/libbench.a: $(call members,bench)
 $(B)/registry: $(B)/apps/registry/main.o $(B)/libregistry.a $(B)/libkeepsake.a
-$(TESTS): $(B)/%: $(B)/tests/%.o $(B)/libtests.a $(B)/libregistry.a $(B)/libkeepsake.a
+$(B)/examples: $(B)/apps/examples/main.o $(B)/libexamples.a $(B)/libkeepsake.a
+$(TESTS): $(B)/%: $(B)/tests/%.o $(B)/libtests.a $(B)/libregistry.a \
+	$(B)/libexamples.a $(B)/libkeepsake.a
 $(TESTS): LIBS += -lcmocka -lhttp_parser
 $(BENCHES): %: %.o $(B)/libbench.a $(B)/libtests.a $(B)/libkeepsake.a
 
@@ -59,7 +62,7 @@ $(B)/%.o: %.S Makefile
 $(B)/%.a:
 	@echo "make $@"; rm -f $@
 	$(Q)ar rcs $@ $^
-$(B)/registry $(TESTS) $(BENCHES):
+$(B)/registry $(B)/examples $(TESTS) $(BENCHES):
 	@echo "make $@"
 	$(Q)$(CC) $(LDFLAGS) $^ $(LIBS) -o $@
 $(B)/%.tidy: %.c $(B)/%.o .clang-tidy

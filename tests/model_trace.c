@@ -78,8 +78,7 @@ ks_test *model_open(const struct model_program *p, const ks_function *functions)
 {
     const ks_function own[] = {KS_ORCHESTRATION("Program", run_program),
                                KS_ACTIVITY("Work", model_work),
-                               KS_ACTIVITY_INLINE("WorkInline", model_work),
-                               KS_END};
+                               KS_ACTIVITY_INLINE("WorkInline", model_work), KS_END};
     size_t n = 0;
     memset(&app, 0, sizeof app);
     app.program = p;
@@ -208,7 +207,8 @@ static void watch(struct model_trace *m, const char *step)
 {
     const char *id = strstr(step, "\"id\":\"");
     size_t i = 0, len = id ? strcspn(id + 6, "\"") : 0;
-    if (!id || len >= sizeof m->seen[0].id || strstr(step, "\"signal\"") || strstr(step, "\"call\""))
+    if (!id || len >= sizeof m->seen[0].id || strstr(step, "\"signal\"") ||
+        strstr(step, "\"call\""))
         return;
     while (i < IDS_MAX && m->seen[i].history &&
            !(strlen(m->seen[i].id) == len && strncmp(m->seen[i].id, id + 6, len) == 0))

@@ -29,9 +29,9 @@ static const ks_val *labour(ks_activity *a)
 
 static const ks_val *with_a_heartbeat(ks_orch *o)
 {
-    return ks_await(ks_call_with(
-        o, "Labour", o->input,
-        &(ks_retry){.attempts = 2, .first_ms = 1000, .heartbeat_ms = 5000}));
+    return ks_await(
+        ks_call_with(o, "Labour", o->input,
+                     &(ks_retry){.attempts = 2, .first_ms = 1000, .heartbeat_ms = 5000}));
 }
 
 static const ks_val *without_one(ks_orch *o)
@@ -54,8 +54,10 @@ static const ks_val *two_beside(ks_orch *o)
 {
     ks_retry how = {.heartbeat_ms = 2000};
     ks_task *dead = ks_call_with(o, "Labour", o->input, &how);
-    ks_task *alive = ks_call_with(
-        o, "Labour", ks_put(o->mem, ks_object(o->mem), "then", ks_integer(o->mem, 1000)), &how);
+    ks_task *alive = ks_call_with(o, "Labour",
+                                  ks_put(o->mem, ks_object(o->mem), "then",
+                                         ks_integer(o->mem, 1000)),
+                                  &how);
     const ks_val *first = ks_try(alive);
     const ks_val *second = ks_try(dead);
     return ks_string(o->mem, ks_format(o->mem, "%s, %s", ks_is_error(first) ? "dead" : "alive",
@@ -93,7 +95,8 @@ static int tear_down(void **state)
 static void start(ks_test *t, const char *orchestration, const char *input)
 {
     char body[256];
-    snprintf(body, sizeof body, "{\"id\":\"p\",\"start\":\"%s\",\"input\":%s}", orchestration, input);
+    snprintf(body, sizeof body, "{\"id\":\"p\",\"start\":\"%s\",\"input\":%s}", orchestration,
+             input);
     assert_int_equal(ks_test_post(t, "/api/Do", "application/json", body)->status, 202);
 }
 
@@ -130,8 +133,9 @@ static void one_that_is_not_heard_of_has_failed(void **state)
     ks_test_advance(*state, 5000 + 1000 + 4999);
     expect(*state, running);
     ks_test_advance(*state, 10);
-    expect(*state, "{\"status\":\"Failed\",\"output\":{\"type\":\"Heartbeat\",\"message\":\"\\\"Labour"
-                   "\\\" was not heard of for 5000 ms\"}}");
+    expect(*state,
+           "{\"status\":\"Failed\",\"output\":{\"type\":\"Heartbeat\",\"message\":\"\\\"Labour"
+           "\\\" was not heard of for 5000 ms\"}}");
     assert_int_equal(runs, 2);
 }
 

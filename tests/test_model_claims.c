@@ -154,8 +154,8 @@ static void a_custom_status_has_up_to_65536_bytes(void **state)
 
 static const ks_val *has_final_errors(ks_orch *o)
 {
-    return ks_await(ks_call_with(o, "WorkInline", o->input,
-                                 &(ks_retry){.attempts = 2, .final_errors = "Bad"}));
+    return ks_await(
+        ks_call_with(o, "WorkInline", o->input, &(ks_retry){.attempts = 2, .final_errors = "Bad"}));
 }
 
 static void an_error_without_a_type_is_no_final_one(void **state)
@@ -451,7 +451,7 @@ static const ks_val *does_a_bit_of_all(ks_orch *o)
     const ks_val *d = ks_await(ks_event(o, "Go"));
     const ks_val *e = ks_await(ks_call_entity(o, ACCOUNT("a"), "Balance", NULL));
     ks_set_status(o, ks_string(o->mem, "almost"));
-    const ks_val *last = ks_await( ks_call(o, "Work", json(o, "{\"fail\":[\"Busy\"],\"value\":6}")));
+    const ks_val *last = ks_await(ks_call(o, "Work", json(o, "{\"fail\":[\"Busy\"],\"value\":6}")));
     ks_val *all = ks_array(o->mem);
     const ks_val *vals[] = {a, b, c, d, e, last};
     for (size_t i = 0; i < sizeof vals / sizeof vals[0]; i++)

@@ -33,8 +33,8 @@ static const ks_val *type_of(ks_orch *o, const ks_val *error)
 
 static const ks_val *retries(ks_orch *o)
 {
-    return ks_await(ks_call_with(
-        o, "Work", o->input, &(ks_retry){.attempts = 3, .first_ms = 1000, .backoff = 2.0}));
+    return ks_await(ks_call_with(o, "Work", o->input,
+                                 &(ks_retry){.attempts = 3, .first_ms = 1000, .backoff = 2.0}));
 }
 
 static const ks_val *retries_inline(ks_orch *o)
@@ -57,15 +57,16 @@ static const ks_val *retries_with_jitter(ks_orch *o)
 
 static const ks_val *retries_but_not_all(ks_orch *o)
 {
-    const ks_val *error = ks_try(ks_call_with(
-        o, "WorkInline", o->input, &(ks_retry){.attempts = 3, .final_errors = "Bad,NotFound"}));
+    const ks_val *error = ks_try(
+        ks_call_with(o, "WorkInline", o->input,
+                     &(ks_retry){.attempts = 3, .final_errors = "Bad,NotFound"}));
     return ks_string(o->mem, ks_error_type(error));
 }
 
 static const ks_val *gives_it_two_seconds(ks_orch *o)
 {
-    return ks_await(ks_call_with(
-        o, "Work", o->input, &(ks_retry){.attempts = 2, .first_ms = 1000, .timeout_ms = 2000}));
+    return ks_await(ks_call_with(o, "Work", o->input,
+                                 &(ks_retry){.attempts = 2, .first_ms = 1000, .timeout_ms = 2000}));
 }
 
 static const ks_val *waits_for_any_attempt(ks_orch *o)
@@ -90,8 +91,8 @@ static const ks_val *has_a_nameless_child(ks_orch *o)
 /* Fails the first time it runs under its parent. */
 static const ks_val *learns(ks_orch *o)
 {
-    int64_t tries = ks_int(ks_await(ks_call_entity(o, account("tries"), "Deposit",
-                                                   ks_integer(o->mem, 1))));
+    int64_t tries = ks_int(
+        ks_await(ks_call_entity(o, account("tries"), "Deposit", ks_integer(o->mem, 1))));
     return tries < 3 ? ks_fail(o->mem, "TooSoon", "try %lld", (long long)tries) : number(o, tries);
 }
 
@@ -386,251 +387,259 @@ static const ks_function functions[] = {
 
 #define FAILS(types) "{\"fail\":[" types "],\"value\":7}"
 
-static const struct model_program programs[] = {
-    {"retry_suspends", retries, NULL, START_WITH(FAILS("\"Busy\",\"Busy\""))},
-    {"retry_completes", retries, NULL,
-     START_WITH(FAILS("\"Busy\",\"Busy\"")) "run\nadvance 999\nadvance 1\nrun\nadvance 2000\nrun\n"
-     "state work\n"},
-    {"retry_still_waits_when_an_event_comes", retries, NULL,
-     START_WITH(FAILS("\"Busy\"")) "run\n" EVENT("Go", "1") "advance 1000\n" EVENT("Go", "2") "run\n"},
-    {"retry_ends_with_the_last_error", retries, NULL,
-     START_WITH(FAILS("\"A\",\"B\",\"C\"")) "run\nadvance 1000\nrun\nadvance 2000\nrun\n"},
-    {"retry_of_an_inline_activity_pauses_no_longer_than_max", retries_inline, NULL,
-     START_WITH(FAILS("\"A\",\"B\"")) "advance 499\nadvance 1\nadvance 500\nstate work\n"},
-    {"retry_ends_when_its_total_time_is_over", retries_for_a_time, NULL,
-     START_WITH(FAILS("\"A\",\"B\",\"C\",\"D\"")) "advance 1000\nadvance 100000\n"},
-    {"retry_pauses_a_random_part_shorter", retries_with_jitter, NULL,
-     START_WITH(FAILS("\"A\",\"B\",\"C\"")) "advance 10000\n"},
-    {"retry_ends_with_a_final_error", retries_but_not_all, NULL,
-     START_WITH(FAILS("\"NotFoun\",\"NotFound\"")) "advance 1000\n"},
-    {"retry_goes_on_after_an_error_that_is_a_part_of_a_final_one", retries_but_not_all, NULL,
-     START_WITH(FAILS("\"Found\",\"ad\",\"Ba\"")) "advance 1000\nadvance 1000\n"},
-    {"attempt_with_a_limit_suspends", gives_it_two_seconds, NULL, START_WITH(FAILS(""))},
-    {"attempt_with_a_limit_completes_in_time", gives_it_two_seconds, NULL,
-     START_WITH(FAILS("")) "advance 1999\nrun\nadvance 5000\n"},
-    {"attempt_with_a_limit_still_waits_before_it", gives_it_two_seconds, NULL,
-     START_WITH(FAILS("")) "advance 1999\n" EVENT("Go", "1")},
-    {"attempt_that_took_too_long_is_made_again", gives_it_two_seconds, NULL,
-     START_WITH(FAILS("")) "advance 2000\nadvance 1000\nadvance 2000\n"},
-    {"attempts_lose_against_an_event", waits_for_any_attempt, NULL,
-     START_WITH(FAILS("\"Busy\"")) "run\n" EVENT("Stop", "1")},
+static const struct model_program programs[] =
+    {{"retry_suspends", retries, NULL, START_WITH(FAILS("\"Busy\",\"Busy\""))},
+     {"retry_completes", retries, NULL,
+      START_WITH(FAILS("\"Busy\",\"Busy\"")) "run\nadvance 999\nadvance 1\nrun\nadvance 2000\nrun\n"
+                                             "state work\n"},
+     {"retry_still_waits_when_an_event_comes", retries, NULL,
+      START_WITH(FAILS("\"Busy\"")) "run\n" EVENT("Go", "1") "advance 1000\n" EVENT("Go",
+                                                                                    "2") "run\n"},
+     {"retry_ends_with_the_last_error", retries, NULL,
+      START_WITH(FAILS("\"A\",\"B\",\"C\"")) "run\nadvance 1000\nrun\nadvance 2000\nrun\n"},
+     {"retry_of_an_inline_activity_pauses_no_longer_than_max", retries_inline, NULL,
+      START_WITH(FAILS("\"A\",\"B\"")) "advance 499\nadvance 1\nadvance 500\nstate work\n"},
+     {"retry_ends_when_its_total_time_is_over", retries_for_a_time, NULL,
+      START_WITH(FAILS("\"A\",\"B\",\"C\",\"D\"")) "advance 1000\nadvance 100000\n"},
+     {"retry_pauses_a_random_part_shorter", retries_with_jitter, NULL,
+      START_WITH(FAILS("\"A\",\"B\",\"C\"")) "advance 10000\n"},
+     {"retry_ends_with_a_final_error", retries_but_not_all, NULL,
+      START_WITH(FAILS("\"NotFoun\",\"NotFound\"")) "advance 1000\n"},
+     {"retry_goes_on_after_an_error_that_is_a_part_of_a_final_one", retries_but_not_all, NULL,
+      START_WITH(FAILS("\"Found\",\"ad\",\"Ba\"")) "advance 1000\nadvance 1000\n"},
+     {"attempt_with_a_limit_suspends", gives_it_two_seconds, NULL, START_WITH(FAILS(""))},
+     {"attempt_with_a_limit_completes_in_time", gives_it_two_seconds, NULL,
+      START_WITH(FAILS("")) "advance 1999\nrun\nadvance 5000\n"},
+     {"attempt_with_a_limit_still_waits_before_it", gives_it_two_seconds, NULL,
+      START_WITH(FAILS("")) "advance 1999\n" EVENT("Go", "1")},
+     {"attempt_that_took_too_long_is_made_again", gives_it_two_seconds, NULL,
+      START_WITH(FAILS("")) "advance 2000\nadvance 1000\nadvance 2000\n"},
+     {"attempts_lose_against_an_event", waits_for_any_attempt, NULL,
+      START_WITH(FAILS("\"Busy\"")) "run\n" EVENT("Stop", "1")},
 
-    {"child_suspends", has_a_child, NULL, "do {\"id\":\"c\"}\n" START_WITH("{\"wait\":true}")},
-    {"child_completes", has_a_child, NULL,
-     "do {\"id\":\"c\"}\n" START_WITH("{\"wait\":true}") "do {\"id\":\"c\",\"raise\":\"Go\"}\n"},
-    {"child_still_waits_when_its_parent_hears_something", has_a_child, NULL,
-     "do {\"id\":\"c\"}\n" START_WITH("{\"wait\":true}") EVENT("Go", "1")},
-    {"child_fails_with_type_and_message", has_a_child, NULL, START_WITH("{\"fail\":true}")},
-    {"child_whose_id_runs_is_an_error", has_a_child, NULL,
-     "do {\"id\":\"c\",\"start\":\"Child\",\"input\":{\"wait\":true}}\n" START},
-    {"child_that_is_terminated_is_an_error", has_a_child, NULL,
-     START_WITH("{\"wait\":true}") "do {\"id\":\"c\",\"terminate\":\"no more\"}\n"},
-    {"child_without_an_id_gets_one", has_a_nameless_child, NULL, START},
-    {"child_is_tried_again", has_a_child_that_learns, NULL,
-     START_WITH("{}") "advance 1000\nadvance 1999\nadvance 1\n"},
-    {"child_is_tried_again_under_its_id", has_a_child_that_learns, NULL,
-     "do {\"id\":\"c\"}\n" START_WITH("{\"named\":true}") "advance 1000\nadvance 2000\n"},
-    {"child_that_nobody_waits_for_goes_on", lets_a_child_go, NULL,
-     "do {\"id\":\"c\"}\n" START_WITH("{\"wait\":true}") "do {\"id\":\"c\",\"raise\":\"Go\"}\n"},
-    {"failure_of_a_childs_child_arrives_whole", nests, NULL, START_WITH("3")},
+     {"child_suspends", has_a_child, NULL, "do {\"id\":\"c\"}\n" START_WITH("{\"wait\":true}")},
+     {"child_completes", has_a_child, NULL,
+      "do {\"id\":\"c\"}\n" START_WITH("{\"wait\":true}") "do {\"id\":\"c\",\"raise\":\"Go\"}\n"},
+     {"child_still_waits_when_its_parent_hears_something", has_a_child, NULL,
+      "do {\"id\":\"c\"}\n" START_WITH("{\"wait\":true}") EVENT("Go", "1")},
+     {"child_fails_with_type_and_message", has_a_child, NULL, START_WITH("{\"fail\":true}")},
+     {"child_whose_id_runs_is_an_error", has_a_child, NULL,
+      "do {\"id\":\"c\",\"start\":\"Child\",\"input\":{\"wait\":true}}\n" START},
+     {"child_that_is_terminated_is_an_error", has_a_child, NULL,
+      START_WITH("{\"wait\":true}") "do {\"id\":\"c\",\"terminate\":\"no more\"}\n"},
+     {"child_without_an_id_gets_one", has_a_nameless_child, NULL, START},
+     {"child_is_tried_again", has_a_child_that_learns, NULL,
+      START_WITH("{}") "advance 1000\nadvance 1999\nadvance 1\n"},
+     {"child_is_tried_again_under_its_id", has_a_child_that_learns, NULL,
+      "do {\"id\":\"c\"}\n" START_WITH("{\"named\":true}") "advance 1000\nadvance 2000\n"},
+     {"child_that_nobody_waits_for_goes_on", lets_a_child_go, NULL,
+      "do {\"id\":\"c\"}\n" START_WITH("{\"wait\":true}") "do {\"id\":\"c\",\"raise\":\"Go\"}\n"},
+     {"failure_of_a_childs_child_arrives_whole", nests, NULL, START_WITH("3")},
 
-    {"call_suspends_while_the_entity_is_locked", calls_an_account, NULL,
-     "do {\"id\":\"a\",\"signal\":\"Deposit\",\"value\":5}\n"
-     "do {\"id\":\"t\",\"start\":\"Transfer\",\"input\":{\"from\":\"a\",\"to\":\"b\",\"wait\":true}}\n"
-     START_WITH("3")},
-    {"call_completes", calls_an_account, NULL,
-     "do {\"id\":\"a\",\"signal\":\"Deposit\",\"value\":5}\n" START_WITH("3") "state a\n"},
-    {"call_still_waits_when_an_event_comes", calls_an_account, NULL,
-     "do {\"id\":\"t\",\"start\":\"Transfer\",\"input\":{\"from\":\"a\",\"to\":\"b\",\"amount\":0,"
-     "\"wait\":true}}\n"
-     START_WITH("3") EVENT("Go", "1") "do {\"id\":\"t\",\"raise\":\"Go\"}\n"},
-    {"call_fails_and_leaves_no_trace", calls_an_account, NULL,
-     "do {\"id\":\"a\",\"signal\":\"Deposit\",\"value\":5}\n" START_WITH("6") "state a\n"},
-    {"call_of_a_missing_operation_fails", calls_what_is_missing, NULL, START "state a\n"},
-    {"calls_of_two_entities_run_side_by_side", calls_two_at_once, NULL,
-     "do {\"id\":\"a\",\"signal\":\"Deposit\",\"value\":1}\n"
-     "do {\"id\":\"b\",\"signal\":\"Deposit\",\"value\":2}\n" START},
+     {"call_suspends_while_the_entity_is_locked", calls_an_account, NULL,
+      "do {\"id\":\"a\",\"signal\":\"Deposit\",\"value\":5}\n"
+      "do "
+      "{\"id\":\"t\",\"start\":\"Transfer\",\"input\":{\"from\":\"a\",\"to\":\"b\",\"wait\":true}}"
+      "\n" START_WITH("3")},
+     {"call_completes", calls_an_account, NULL,
+      "do {\"id\":\"a\",\"signal\":\"Deposit\",\"value\":5}\n" START_WITH("3") "state a\n"},
+     {"call_still_waits_when_an_event_comes", calls_an_account, NULL,
+      "do {\"id\":\"t\",\"start\":\"Transfer\",\"input\":{\"from\":\"a\",\"to\":\"b\",\"amount\":0,"
+      "\"wait\":true}}\n" START_WITH("3") EVENT("Go", "1") "do {\"id\":\"t\",\"raise\":\"Go\"}\n"},
+     {"call_fails_and_leaves_no_trace", calls_an_account, NULL,
+      "do {\"id\":\"a\",\"signal\":\"Deposit\",\"value\":5}\n" START_WITH("6") "state a\n"},
+     {"call_of_a_missing_operation_fails", calls_what_is_missing, NULL, START "state a\n"},
+     {"calls_of_two_entities_run_side_by_side", calls_two_at_once, NULL,
+      "do {\"id\":\"a\",\"signal\":\"Deposit\",\"value\":1}\n"
+      "do {\"id\":\"b\",\"signal\":\"Deposit\",\"value\":2}\n" START},
 
-    {"lock_suspends", locks, NULL, "do {\"id\":\"q\",\"start\":\"Program\"}\n" START},
-    {"lock_completes", locks, NULL, START},
-    {"lock_still_waits_when_an_event_comes", locks, NULL,
-     "do {\"id\":\"q\",\"start\":\"Program\"}\n" START EVENT("End", "\"fine\"")},
-    {"lock_goes_to_the_next_when_its_owner_unlocks", locks, NULL,
-     "do {\"id\":\"q\",\"start\":\"Program\"}\n" START
-     "do {\"id\":\"q\",\"raise\":\"End\",\"value\":\"unlock\"}\n"},
-    {"lock_goes_to_the_next_when_its_owner_ends", locks, NULL,
-     "do {\"id\":\"q\",\"start\":\"Program\"}\n" START
-     "do {\"id\":\"q\",\"raise\":\"End\",\"value\":\"fine\"}\n"},
-    {"lock_goes_to_the_next_when_its_owner_fails", locks, NULL,
-     "do {\"id\":\"q\",\"start\":\"Program\"}\n" START
-     "do {\"id\":\"q\",\"raise\":\"End\",\"value\":\"fail\"}\n"},
-    {"lock_goes_to_the_next_when_its_owner_begins_anew", locks, NULL,
-     "do {\"id\":\"q\",\"start\":\"Program\"}\n" START
-     "do {\"id\":\"q\",\"raise\":\"End\",\"value\":\"again\"}\n" EVENT("End", "\"fine\"")},
-    {"lock_goes_to_the_next_when_its_owner_is_terminated", locks, NULL,
-     "do {\"id\":\"q\",\"start\":\"Program\"}\n" START
-     "do {\"id\":\"q\",\"terminate\":\"enough\"}\n"},
-    {"lock_of_one_that_is_terminated_while_it_waits_is_nobodys", locks, NULL,
-     "do {\"id\":\"q\",\"start\":\"Program\"}\n" START "do {\"id\":\"r\",\"start\":\"Program\"}\n"
-     "do {\"id\":\"p\",\"terminate\":\"enough\"}\n"
-     "do {\"id\":\"q\",\"raise\":\"End\",\"value\":\"fine\"}\n"},
-    {"lock_holds_back_operations_in_their_order", locks, NULL,
-     START "do {\"id\":\"a\",\"signal\":\"Deposit\",\"value\":3}\n"
-     "do {\"id\":\"a\",\"signal\":\"Withdraw\",\"value\":2}\nstate a\n" EVENT("End", "\"fine\"")
-     "state a\n"},
-    {"lock_in_a_lock_fails", locks_twice, NULL, START},
-    {"lock_after_unlock_is_fine", unlocks_and_locks, NULL, START},
-    {"unlock_before_the_lock_fails", unlocks_too_early, NULL, START},
-    {"unlock_of_nothing_is_nothing", unlocks_nothing, NULL, START},
-    {"signal_of_a_locked_entity_by_its_owner_fails", signals_what_it_locked, NULL,
-     START "state a\nstate b\n"},
-    {"call_of_what_is_not_locked_fails", calls_what_it_did_not_lock, NULL, START},
-    {"child_in_a_critical_section_fails", has_a_child_in_a_section, NULL, START},
-    {"lock_of_nothing_fails", locks_none, NULL, START},
-    {"lock_nobody_waits_for_is_gone_at_the_end", does_not_wait_for_its_lock, NULL,
-     START "call {\"id\":\"a\",\"call\":\"Deposit\",\"value\":1}\nanswer\n"},
-    {"lock_asked_for_before_beginning_anew_is_nobodys", begins_anew_before_its_lock, NULL,
-     START "call {\"id\":\"a\",\"call\":\"Deposit\",\"value\":1}\n" EVENT("End", "1")},
+     {"lock_suspends", locks, NULL, "do {\"id\":\"q\",\"start\":\"Program\"}\n" START},
+     {"lock_completes", locks, NULL, START},
+     {"lock_still_waits_when_an_event_comes", locks, NULL,
+      "do {\"id\":\"q\",\"start\":\"Program\"}\n" START EVENT("End", "\"fine\"")},
+     {"lock_goes_to_the_next_when_its_owner_unlocks", locks, NULL,
+      "do {\"id\":\"q\",\"start\":\"Program\"}\n" START
+      "do {\"id\":\"q\",\"raise\":\"End\",\"value\":\"unlock\"}\n"},
+     {"lock_goes_to_the_next_when_its_owner_ends", locks, NULL,
+      "do {\"id\":\"q\",\"start\":\"Program\"}\n" START
+      "do {\"id\":\"q\",\"raise\":\"End\",\"value\":\"fine\"}\n"},
+     {"lock_goes_to_the_next_when_its_owner_fails", locks, NULL,
+      "do {\"id\":\"q\",\"start\":\"Program\"}\n" START
+      "do {\"id\":\"q\",\"raise\":\"End\",\"value\":\"fail\"}\n"},
+     {"lock_goes_to_the_next_when_its_owner_begins_anew", locks, NULL,
+      "do {\"id\":\"q\",\"start\":\"Program\"}\n" START
+      "do {\"id\":\"q\",\"raise\":\"End\",\"value\":\"again\"}\n" EVENT("End", "\"fine\"")},
+     {"lock_goes_to_the_next_when_its_owner_is_terminated", locks, NULL,
+      "do {\"id\":\"q\",\"start\":\"Program\"}\n" START
+      "do {\"id\":\"q\",\"terminate\":\"enough\"}\n"},
+     {"lock_of_one_that_is_terminated_while_it_waits_is_nobodys", locks, NULL,
+      "do {\"id\":\"q\",\"start\":\"Program\"}\n" START "do {\"id\":\"r\",\"start\":\"Program\"}\n"
+      "do {\"id\":\"p\",\"terminate\":\"enough\"}\n"
+      "do {\"id\":\"q\",\"raise\":\"End\",\"value\":\"fine\"}\n"},
+     {"lock_holds_back_operations_in_their_order", locks, NULL,
+      START "do {\"id\":\"a\",\"signal\":\"Deposit\",\"value\":3}\n"
+            "do {\"id\":\"a\",\"signal\":\"Withdraw\",\"value\":2}\nstate a\n" EVENT(
+                "End", "\"fine\"") "state a\n"},
+     {"lock_in_a_lock_fails", locks_twice, NULL, START},
+     {"lock_after_unlock_is_fine", unlocks_and_locks, NULL, START},
+     {"unlock_before_the_lock_fails", unlocks_too_early, NULL, START},
+     {"unlock_of_nothing_is_nothing", unlocks_nothing, NULL, START},
+     {"signal_of_a_locked_entity_by_its_owner_fails", signals_what_it_locked, NULL,
+      START "state a\nstate b\n"},
+     {"call_of_what_is_not_locked_fails", calls_what_it_did_not_lock, NULL, START},
+     {"child_in_a_critical_section_fails", has_a_child_in_a_section, NULL, START},
+     {"lock_of_nothing_fails", locks_none, NULL, START},
+     {"lock_nobody_waits_for_is_gone_at_the_end", does_not_wait_for_its_lock, NULL,
+      START "call {\"id\":\"a\",\"call\":\"Deposit\",\"value\":1}\nanswer\n"},
+     {"lock_asked_for_before_beginning_anew_is_nobodys", begins_anew_before_its_lock, NULL,
+      START "call {\"id\":\"a\",\"call\":\"Deposit\",\"value\":1}\n" EVENT("End", "1")},
 
-    {"event_with_a_limit_suspends", waits_with_a_limit, NULL, START},
-    {"event_with_a_limit_completes", waits_with_a_limit, NULL, START EVENT("visit", "\"Ann\"")},
-    {"event_with_a_limit_still_waits_for_its_name", waits_with_a_limit, NULL,
-     START EVENT("Call", "1") "advance 59999\n"},
-    {"event_with_a_limit_gives_its_default", waits_with_a_limit, NULL, START "advance 60000\n"},
-    {"begins_anew_and_late_answers_are_ignored", begins_anew_with_much_open, NULL,
-     START_WITH("0") EVENT("Next", "1") "run\nadvance 5000\n" EVENT("Next", "2") "run\n"
-     EVENT("Next", "3") "run\n"},
-    {"begins_anew_with_events_in_their_order", adds_up, NULL,
-     START_WITH("0") "do {\"id\":\"p\",\"suspend\":\"a moment\"}\n" EVENT("Add", "1") EVENT("Other",
-     "9") EVENT("ADD", "20") EVENT("add", "300") "do {\"id\":\"p\",\"resume\":\"go\"}\n"},
-    {"draws_are_the_same_in_every_replay", draws, NULL, START EVENT("Go", "1")},
-    {"version_tags_and_logs", tells_what_it_is, NULL,
-     "do {\"id\":\"p\",\"start\":\"Program\",\"tags\":{\"who\":\"Ann\"}}\n" EVENT("Go", "1")},
-    {"custom_status_is_the_last", shows, NULL, START_WITH("{\"step\":2}") EVENT("Go", "1")},
+     {"event_with_a_limit_suspends", waits_with_a_limit, NULL, START},
+     {"event_with_a_limit_completes", waits_with_a_limit, NULL, START EVENT("visit", "\"Ann\"")},
+     {"event_with_a_limit_still_waits_for_its_name", waits_with_a_limit, NULL,
+      START EVENT("Call", "1") "advance 59999\n"},
+     {"event_with_a_limit_gives_its_default", waits_with_a_limit, NULL, START "advance 60000\n"},
+     {"begins_anew_and_late_answers_are_ignored", begins_anew_with_much_open, NULL,
+      START_WITH("0")
+          EVENT("Next", "1") "run\nadvance 5000\n" EVENT("Next", "2") "run\n" EVENT("Next",
+                                                                                    "3") "run\n"},
+     {"begins_anew_with_events_in_their_order", adds_up, NULL,
+      START_WITH("0") "do {\"id\":\"p\",\"suspend\":\"a moment\"}\n" EVENT("Add", "1")
+          EVENT("Other", "9") EVENT("ADD", "20")
+              EVENT("add", "300") "do {\"id\":\"p\",\"resume\":\"go\"}\n"},
+     {"draws_are_the_same_in_every_replay", draws, NULL, START EVENT("Go", "1")},
+     {"version_tags_and_logs", tells_what_it_is, NULL,
+      "do {\"id\":\"p\",\"start\":\"Program\",\"tags\":{\"who\":\"Ann\"}}\n" EVENT("Go", "1")},
+     {"custom_status_is_the_last", shows, NULL, START_WITH("{\"step\":2}") EVENT("Go", "1")},
 
-    {"start_at_a_time_suspends", draws, NULL,
-     "do {\"id\":\"p\",\"start\":\"Program\",\"due\":1798135260000}\n"},
-    {"start_at_a_time_completes", waits_with_a_limit, NULL,
-     "do {\"id\":\"p\",\"start\":\"Program\",\"due\":1798135260000}\nadvance 59999\nadvance 1\n"},
-    {"start_at_a_time_still_waits_when_an_event_comes", waits_with_a_limit, NULL,
-     "do {\"id\":\"p\",\"start\":\"Program\",\"due\":1798135260000}\n" EVENT("Visit", "1")
-     "advance 60000\n"},
-    {"start_at_a_time_that_is_past_is_now", waits_with_a_limit, NULL,
-     "do {\"id\":\"p\",\"start\":\"Program\",\"due\":5}\n"},
-    {"start_at_a_time_can_be_suspended", waits_with_a_limit, NULL,
-     "do {\"id\":\"p\",\"start\":\"Program\",\"due\":1798135260000}\n"
-     "do {\"id\":\"p\",\"suspend\":\"x\"}\ndo {\"id\":\"p\",\"resume\":\"y\"}\nadvance 60000\n"},
-    {"start_at_a_time_that_comes_while_suspended", waits_with_a_limit, NULL,
-     "do {\"id\":\"p\",\"start\":\"Program\",\"due\":1798135260000}\n"
-     "do {\"id\":\"p\",\"suspend\":\"x\"}\nadvance 60000\ndo {\"id\":\"p\",\"resume\":\"y\"}\n"},
-    {"start_at_a_time_can_be_terminated", waits_with_a_limit, NULL,
-     "do {\"id\":\"p\",\"start\":\"Program\",\"due\":1798135260000}\n"
-     "do {\"id\":\"p\",\"terminate\":\"x\"}\nadvance 60000\n"},
-    {"signal_at_a_time", unlocks_nothing, NULL,
-     "do {\"id\":\"a\",\"signal\":\"Deposit\",\"value\":1,\"due\":1798135205000}\n"
-     "do {\"id\":\"a\",\"signal\":\"Deposit\",\"value\":2,\"due\":1798135203000}\n"
-     "do {\"id\":\"a\",\"signal\":\"Withdraw\",\"value\":2,\"due\":1798135203000}\n"
-     "advance 2999\nstate a\nadvance 1\nstate a\nadvance 2000\nstate a\n"},
+     {"start_at_a_time_suspends", draws, NULL,
+      "do {\"id\":\"p\",\"start\":\"Program\",\"due\":1798135260000}\n"},
+     {"start_at_a_time_completes", waits_with_a_limit, NULL,
+      "do {\"id\":\"p\",\"start\":\"Program\",\"due\":1798135260000}\nadvance 59999\nadvance 1\n"},
+     {"start_at_a_time_still_waits_when_an_event_comes", waits_with_a_limit, NULL,
+      "do {\"id\":\"p\",\"start\":\"Program\",\"due\":1798135260000}\n" EVENT(
+          "Visit", "1") "advance 60000\n"},
+     {"start_at_a_time_that_is_past_is_now", waits_with_a_limit, NULL,
+      "do {\"id\":\"p\",\"start\":\"Program\",\"due\":5}\n"},
+     {"start_at_a_time_can_be_suspended", waits_with_a_limit, NULL,
+      "do {\"id\":\"p\",\"start\":\"Program\",\"due\":1798135260000}\n"
+      "do {\"id\":\"p\",\"suspend\":\"x\"}\ndo {\"id\":\"p\",\"resume\":\"y\"}\nadvance 60000\n"},
+     {"start_at_a_time_that_comes_while_suspended", waits_with_a_limit, NULL,
+      "do {\"id\":\"p\",\"start\":\"Program\",\"due\":1798135260000}\n"
+      "do {\"id\":\"p\",\"suspend\":\"x\"}\nadvance 60000\ndo {\"id\":\"p\",\"resume\":\"y\"}\n"},
+     {"start_at_a_time_can_be_terminated", waits_with_a_limit, NULL,
+      "do {\"id\":\"p\",\"start\":\"Program\",\"due\":1798135260000}\n"
+      "do {\"id\":\"p\",\"terminate\":\"x\"}\nadvance 60000\n"},
+     {"signal_at_a_time", unlocks_nothing, NULL,
+      "do {\"id\":\"a\",\"signal\":\"Deposit\",\"value\":1,\"due\":1798135205000}\n"
+      "do {\"id\":\"a\",\"signal\":\"Deposit\",\"value\":2,\"due\":1798135203000}\n"
+      "do {\"id\":\"a\",\"signal\":\"Withdraw\",\"value\":2,\"due\":1798135203000}\n"
+      "advance 2999\nstate a\nadvance 1\nstate a\nadvance 2000\nstate a\n"},
 
-    {"suspended_keeps_all_that_comes", waits_for_three, NULL,
-     START "do {\"id\":\"p\",\"suspend\":\"x\"}\nrun\nadvance 3000\n" EVENT("Go", "1")
-     "do {\"id\":\"p\",\"resume\":\"y\"}\n"},
-    {"suspended_still_waits_when_resumed", waits_for_three, NULL,
-     START "do {\"id\":\"p\",\"suspend\":\"x\"}\nrun\ndo {\"id\":\"p\",\"resume\":\"y\"}\n" EVENT(
-     "Go", "1")},
-    {"suspended_can_be_terminated", waits_for_three, NULL,
-     START "do {\"id\":\"p\",\"suspend\":\"x\"}\n" EVENT("Go", "1") "do {\"id\":\"p\",\"terminate\":"
-     "\"z\"}\nrun\nadvance 3000\n"},
-    {"suspended_twice_is_refused", waits_for_three, NULL,
-     START "do {\"id\":\"p\",\"suspend\":\"x\"}\ndo {\"id\":\"p\",\"suspend\":\"y\"}\n"
-     "do {\"id\":\"p\",\"resume\":\"y\"}\ndo {\"id\":\"p\",\"resume\":\"y\"}\n"},
-    {"terminated_by_its_parent", raises_its_child, NULL, START EVENT("Go", "1")},
-    {"terminated_by_itself", terminates_itself, NULL, START},
-    {"terminated_ignores_what_comes_late", waits_for_three, NULL,
-     START "do {\"id\":\"p\",\"terminate\":\"x\"}\nrun\nadvance 3000\nstate work\n"
-     "do {\"id\":\"p\",\"terminate\":\"y\"}\n"},
-    {"rewound_to_what_failed", fails_at_the_end, NULL,
-     START_WITH("{\"last\":" FAILS("\"Busy\"") "}") "run\nadvance 1000\n" EVENT("Go", "1") "run\n"
-     "do {\"id\":\"p\",\"rewind\":-1}\nrun\nstate a\n"},
-    {"rewound_child_and_parent", has_a_nameless_child, NULL,
-     START_WITH("{\"fail\":true}") "do {\"id\":\"p\",\"rewind\":-1}\n"},
-    {"rewind_of_what_did_not_fail_is_refused", waits_for_three, NULL,
-     START "do {\"id\":\"p\",\"rewind\":-1}\ndo {\"id\":\"p\",\"terminate\":\"x\"}\n"
-     "do {\"id\":\"p\",\"rewind\":0}\n"},
-    {"rewind_to_an_event_that_is_none_is_refused", nests, NULL,
-     START_WITH("0") "do {\"id\":\"p\",\"rewind\":2}\ndo {\"id\":\"p\",\"rewind\":1}\n"},
-    {"restarted_under_its_id_and_another", nests, NULL,
-     "do {\"id\":\"q\"}\n" START_WITH("0") "do {\"id\":\"p\",\"restart\":\"q\"}\n"
-     "do {\"id\":\"p\",\"restart\":true}\n"},
-    {"restart_of_what_runs_needs_a_new_id", waits_for_three, NULL,
-     "do {\"id\":\"q\"}\n" START "do {\"id\":\"p\",\"restart\":true}\n"
-     "do {\"id\":\"p\",\"restart\":\"q\"}\n"},
-    {"purged_with_children", has_a_child, NULL,
-     "do {\"id\":\"c\"}\n" START "do {\"id\":\"p\",\"purge\":true,\"children\":true}\n"},
-    {"purged_without_children", has_a_child, NULL,
-     "do {\"id\":\"c\"}\n" START "do {\"id\":\"p\",\"purge\":true}\n"},
-    {"purge_of_what_runs_is_refused", waits_for_three, NULL, START "do {\"id\":\"p\",\"purge\":true}\n"},
+     {"suspended_keeps_all_that_comes", waits_for_three, NULL,
+      START "do {\"id\":\"p\",\"suspend\":\"x\"}\nrun\nadvance 3000\n" EVENT(
+          "Go", "1") "do {\"id\":\"p\",\"resume\":\"y\"}\n"},
+     {"suspended_still_waits_when_resumed", waits_for_three, NULL,
+      START
+      "do {\"id\":\"p\",\"suspend\":\"x\"}\nrun\ndo {\"id\":\"p\",\"resume\":\"y\"}\n" EVENT("Go",
+                                                                                             "1")},
+     {"suspended_can_be_terminated", waits_for_three, NULL,
+      START
+      "do {\"id\":\"p\",\"suspend\":\"x\"}\n" EVENT("Go", "1") "do {\"id\":\"p\",\"terminate\":"
+                                                               "\"z\"}\nrun\nadvance 3000\n"},
+     {"suspended_twice_is_refused", waits_for_three, NULL,
+      START "do {\"id\":\"p\",\"suspend\":\"x\"}\ndo {\"id\":\"p\",\"suspend\":\"y\"}\n"
+            "do {\"id\":\"p\",\"resume\":\"y\"}\ndo {\"id\":\"p\",\"resume\":\"y\"}\n"},
+     {"terminated_by_its_parent", raises_its_child, NULL, START EVENT("Go", "1")},
+     {"terminated_by_itself", terminates_itself, NULL, START},
+     {"terminated_ignores_what_comes_late", waits_for_three, NULL,
+      START "do {\"id\":\"p\",\"terminate\":\"x\"}\nrun\nadvance 3000\nstate work\n"
+            "do {\"id\":\"p\",\"terminate\":\"y\"}\n"},
+     {"rewound_to_what_failed", fails_at_the_end, NULL,
+      START_WITH("{\"last\":" FAILS("\"Busy\"") "}") "run\nadvance 1000\n" EVENT(
+          "Go", "1") "run\n"
+                     "do {\"id\":\"p\",\"rewind\":-1}\nrun\nstate a\n"},
+     {"rewound_child_and_parent", has_a_nameless_child, NULL,
+      START_WITH("{\"fail\":true}") "do {\"id\":\"p\",\"rewind\":-1}\n"},
+     {"rewind_of_what_did_not_fail_is_refused", waits_for_three, NULL,
+      START "do {\"id\":\"p\",\"rewind\":-1}\ndo {\"id\":\"p\",\"terminate\":\"x\"}\n"
+            "do {\"id\":\"p\",\"rewind\":0}\n"},
+     {"rewind_to_an_event_that_is_none_is_refused", nests, NULL,
+      START_WITH("0") "do {\"id\":\"p\",\"rewind\":2}\ndo {\"id\":\"p\",\"rewind\":1}\n"},
+     {"restarted_under_its_id_and_another", nests, NULL,
+      "do {\"id\":\"q\"}\n" START_WITH("0") "do {\"id\":\"p\",\"restart\":\"q\"}\n"
+                                            "do {\"id\":\"p\",\"restart\":true}\n"},
+     {"restart_of_what_runs_needs_a_new_id", waits_for_three, NULL,
+      "do {\"id\":\"q\"}\n" START "do {\"id\":\"p\",\"restart\":true}\n"
+      "do {\"id\":\"p\",\"restart\":\"q\"}\n"},
+     {"purged_with_children", has_a_child, NULL,
+      "do {\"id\":\"c\"}\n" START "do {\"id\":\"p\",\"purge\":true,\"children\":true}\n"},
+     {"purged_without_children", has_a_child, NULL,
+      "do {\"id\":\"c\"}\n" START "do {\"id\":\"p\",\"purge\":true}\n"},
+     {"purge_of_what_runs_is_refused", waits_for_three, NULL,
+      START "do {\"id\":\"p\",\"purge\":true}\n"},
 
-    {"child_with_a_limit_suspends", has_a_child_with_a_limit, NULL,
-     "do {\"id\":\"c\"}\n" START_WITH("{\"wait\":true}")},
-    {"child_with_a_limit_completes", has_a_child_with_a_limit, NULL,
-     "do {\"id\":\"c\"}\n" START_WITH("{\"wait\":true}")
-     "advance 1999\ndo {\"id\":\"c\",\"raise\":\"Go\"}\nadvance 10000\n"},
-    {"child_with_a_limit_that_took_too_long", has_a_child_with_a_limit, NULL,
-     "do {\"id\":\"c\"}\n" START_WITH("{\"wait\":true}") "advance 10000\n"},
-    {"children_with_a_limit_that_took_too_long", has_nameless_children_with_a_limit, NULL,
-     START_WITH("{\"wait\":true}") "advance 10000\n"},
-    {"group_of_child_and_call_suspends", waits_in_a_group, NULL, START_WITH("{\"wait\":true}")},
-    {"group_of_child_and_call_completes", waits_in_a_group, NULL,
-     START_WITH("{\"wait\":true}") "do {\"id\":\"c\",\"raise\":\"Go\"}\n"},
-    {"group_of_child_and_call_still_waits", waits_in_a_group, NULL,
-     START_WITH("{\"wait\":true}") "advance 2999\n" EVENT("Go", "1") "advance 1\n"},
-    {"group_whose_child_is_terminated", waits_in_a_group, NULL,
-     START_WITH("{\"wait\":true}") "do {\"id\":\"c\",\"terminate\":\"x\"}\n"},
-    {"request_completes", unlocks_nothing, NULL,
-     "do {\"id\":\"a\",\"signal\":\"Deposit\",\"value\":3}\n"
-     "do {\"id\":\"b\",\"signal\":\"Ask\",\"value\":\"a\"}\nstate b\n"},
-    {"request_of_what_is_missing_answers_with_the_error", unlocks_nothing, NULL,
-     "do {\"id\":\"b\",\"signal\":\"AskBadly\",\"value\":\"a\"}\nstate b\nstate a\n"},
-    {"request_of_itself_completes", unlocks_nothing, NULL,
-     "do {\"id\":\"b\",\"signal\":\"Deposit\",\"value\":2}\n"
-     "do {\"id\":\"b\",\"signal\":\"Ask\",\"value\":\"b\"}\nstate b\n"},
-    {"request_waits_for_the_lock", locks, NULL,
-     START "do {\"id\":\"c\",\"signal\":\"Ask\",\"value\":\"a\"}\nstate c\n" EVENT("Other", "1")
-     "state c\n" EVENT("End", "1") "state c\n"},
-    {"operation_that_fails_leaves_no_trace", unlocks_nothing, NULL,
-     "do {\"id\":\"never\"}\ndo {\"id\":\"a\",\"signal\":\"Deposit\",\"value\":2}\n"
-     "do {\"id\":\"a\",\"signal\":\"SendAndFail\",\"value\":2}\nstate a\nstate b\n"
-     "call {\"id\":\"a\",\"call\":\"SendAndFail\"}\nanswer\n"},
-    {"entity_that_is_deleted_begins_anew", unlocks_nothing, NULL,
-     "do {\"id\":\"a\",\"signal\":\"Deposit\",\"value\":2}\n"
-     "call {\"id\":\"a\",\"call\":\"Delete\"}\nanswer\nstate a\n"
-     "do {\"id\":\"a\",\"signal\":\"Deposit\",\"value\":5}\nstate a\n"},
-    {"lock_comes_while_suspended", locks, NULL,
-     "do {\"id\":\"q\",\"start\":\"Program\"}\n" START "do {\"id\":\"p\",\"suspend\":\"x\"}\n"
-     "do {\"id\":\"q\",\"terminate\":\"x\"}\ndo {\"id\":\"q\",\"start\":\"Program\"}\n"
-     "do {\"id\":\"p\",\"resume\":\"y\"}\n" EVENT("End", "1")},
-    {"lock_of_a_suspended_one_is_gone_when_it_is_terminated", locks, NULL,
-     START "do {\"id\":\"p\",\"suspend\":\"x\"}\ndo {\"id\":\"q\",\"start\":\"Program\"}\n"
-     "do {\"id\":\"p\",\"terminate\":\"y\"}\n"},
-    {"terminated_and_started_again_at_once", locks, NULL,
-     START "do {\"id\":\"q\",\"start\":\"Program\"}\n"
-     "do {\"id\":\"p\",\"terminate\":\"x\"}\n" START},
-    {"retry_pauses_while_suspended", retries, NULL,
-     START_WITH(FAILS("\"Busy\"")) "run\ndo {\"id\":\"p\",\"suspend\":\"x\"}\nadvance 60000\n"
-     "run\ndo {\"id\":\"p\",\"resume\":\"y\"}\nrun\n"},
-    {"rewound_parent_of_a_purged_child", has_a_nameless_child, NULL,
-     START_WITH("{\"fail\":true}")
-     "do {\"id\":\"c0351186f966a4437fd0cc237c1bc846\",\"purge\":true}\ndo {\"id\":\"p\",\"rewind\":-1}\n"},
-    {"rewound_when_the_code_is_back", asks_an_entity, go,
-     START "change\n" EVENT("Go", "1") "change\ndo {\"id\":\"p\",\"rewind\":-1}\n"},
-    {"rewound_twice_from_its_start", nests, NULL,
-     START_WITH("0") "do {\"id\":\"p\",\"rewind\":0}\ndo {\"id\":\"p\",\"rewind\":0}\n"
-     "do {\"id\":\"p\",\"rewind\":-1}\n"},
-    {"restart_forgets_the_parent", has_a_child, NULL,
-     "do {\"id\":\"c\"}\n" START "do {\"id\":\"c\",\"restart\":true}\n"},
+     {"child_with_a_limit_suspends", has_a_child_with_a_limit, NULL,
+      "do {\"id\":\"c\"}\n" START_WITH("{\"wait\":true}")},
+     {"child_with_a_limit_completes", has_a_child_with_a_limit, NULL,
+      "do {\"id\":\"c\"}\n" START_WITH(
+          "{\"wait\":true}") "advance 1999\ndo {\"id\":\"c\",\"raise\":\"Go\"}\nadvance 10000\n"},
+     {"child_with_a_limit_that_took_too_long", has_a_child_with_a_limit, NULL,
+      "do {\"id\":\"c\"}\n" START_WITH("{\"wait\":true}") "advance 10000\n"},
+     {"children_with_a_limit_that_took_too_long", has_nameless_children_with_a_limit, NULL,
+      START_WITH("{\"wait\":true}") "advance 10000\n"},
+     {"group_of_child_and_call_suspends", waits_in_a_group, NULL, START_WITH("{\"wait\":true}")},
+     {"group_of_child_and_call_completes", waits_in_a_group, NULL,
+      START_WITH("{\"wait\":true}") "do {\"id\":\"c\",\"raise\":\"Go\"}\n"},
+     {"group_of_child_and_call_still_waits", waits_in_a_group, NULL,
+      START_WITH("{\"wait\":true}") "advance 2999\n" EVENT("Go", "1") "advance 1\n"},
+     {"group_whose_child_is_terminated", waits_in_a_group, NULL,
+      START_WITH("{\"wait\":true}") "do {\"id\":\"c\",\"terminate\":\"x\"}\n"},
+     {"request_completes", unlocks_nothing, NULL,
+      "do {\"id\":\"a\",\"signal\":\"Deposit\",\"value\":3}\n"
+      "do {\"id\":\"b\",\"signal\":\"Ask\",\"value\":\"a\"}\nstate b\n"},
+     {"request_of_what_is_missing_answers_with_the_error", unlocks_nothing, NULL,
+      "do {\"id\":\"b\",\"signal\":\"AskBadly\",\"value\":\"a\"}\nstate b\nstate a\n"},
+     {"request_of_itself_completes", unlocks_nothing, NULL,
+      "do {\"id\":\"b\",\"signal\":\"Deposit\",\"value\":2}\n"
+      "do {\"id\":\"b\",\"signal\":\"Ask\",\"value\":\"b\"}\nstate b\n"},
+     {"request_waits_for_the_lock", locks, NULL,
+      START "do {\"id\":\"c\",\"signal\":\"Ask\",\"value\":\"a\"}\nstate c\n" EVENT(
+          "Other", "1") "state c\n" EVENT("End", "1") "state c\n"},
+     {"operation_that_fails_leaves_no_trace", unlocks_nothing, NULL,
+      "do {\"id\":\"never\"}\ndo {\"id\":\"a\",\"signal\":\"Deposit\",\"value\":2}\n"
+      "do {\"id\":\"a\",\"signal\":\"SendAndFail\",\"value\":2}\nstate a\nstate b\n"
+      "call {\"id\":\"a\",\"call\":\"SendAndFail\"}\nanswer\n"},
+     {"entity_that_is_deleted_begins_anew", unlocks_nothing, NULL,
+      "do {\"id\":\"a\",\"signal\":\"Deposit\",\"value\":2}\n"
+      "call {\"id\":\"a\",\"call\":\"Delete\"}\nanswer\nstate a\n"
+      "do {\"id\":\"a\",\"signal\":\"Deposit\",\"value\":5}\nstate a\n"},
+     {"lock_comes_while_suspended", locks, NULL,
+      "do {\"id\":\"q\",\"start\":\"Program\"}\n" START "do {\"id\":\"p\",\"suspend\":\"x\"}\n"
+      "do {\"id\":\"q\",\"terminate\":\"x\"}\ndo {\"id\":\"q\",\"start\":\"Program\"}\n"
+      "do {\"id\":\"p\",\"resume\":\"y\"}\n" EVENT("End", "1")},
+     {"lock_of_a_suspended_one_is_gone_when_it_is_terminated", locks, NULL,
+      START "do {\"id\":\"p\",\"suspend\":\"x\"}\ndo {\"id\":\"q\",\"start\":\"Program\"}\n"
+            "do {\"id\":\"p\",\"terminate\":\"y\"}\n"},
+     {"terminated_and_started_again_at_once", locks, NULL,
+      START "do {\"id\":\"q\",\"start\":\"Program\"}\n"
+            "do {\"id\":\"p\",\"terminate\":\"x\"}\n" START},
+     {"retry_pauses_while_suspended", retries, NULL,
+      START_WITH(FAILS("\"Busy\"")) "run\ndo {\"id\":\"p\",\"suspend\":\"x\"}\nadvance 60000\n"
+                                    "run\ndo {\"id\":\"p\",\"resume\":\"y\"}\nrun\n"},
+     {"rewound_parent_of_a_purged_child", has_a_nameless_child, NULL,
+      START_WITH(
+          "{\"fail\":true}") "do {\"id\":\"c0351186f966a4437fd0cc237c1bc846\",\"purge\":true}\ndo "
+                             "{\"id\":\"p\",\"rewind\":-1}\n"},
+     {"rewound_when_the_code_is_back", asks_an_entity, go,
+      START "change\n" EVENT("Go", "1") "change\ndo {\"id\":\"p\",\"rewind\":-1}\n"},
+     {"rewound_twice_from_its_start", nests, NULL,
+      START_WITH("0") "do {\"id\":\"p\",\"rewind\":0}\ndo {\"id\":\"p\",\"rewind\":0}\n"
+                      "do {\"id\":\"p\",\"rewind\":-1}\n"},
+     {"restart_forgets_the_parent", has_a_child, NULL,
+      "do {\"id\":\"c\"}\n" START "do {\"id\":\"c\",\"restart\":true}\n"},
 
-    CHANGED_PROGRAMS};
+     CHANGED_PROGRAMS};
 
 static void traced(void **state)
 {
