@@ -33,7 +33,7 @@ TESTS := $(patsubst tests/%.c,$(B)/%,$(filter tests/%,$(MAINS)))
 BENCHES := $(patsubst %.c,$(B)/%,$(filter bench/%,$(MAINS)))
 
 all: $(B)/registry $(B)/examples
-tests: all $(TESTS)
+tests: all $(TESTS) $(B)/guide/checked
 benches: all $(BENCHES)
 objects: $(call objects,$(SOURCES))
 analyzed: $(call objects,$(filter src/% apps/%,$(SOURCES)))
@@ -65,6 +65,12 @@ $(B)/%.a:
 $(B)/registry $(B)/examples $(TESTS) $(BENCHES):
 	@echo "make $@"
 	$(Q)$(CC) $(LDFLAGS) $^ $(LIBS) -o $@
+# The C of the guide is compiled, and its tests are run.
+$(B)/guide/checked: docs/GUIDE.md tools/guide-check include/keepsake.h include/keepsake_test.h \
+		$(B)/libkeepsake.a
+	@echo "make $@"; mkdir -p $(@D)
+	$(Q)tools/guide-check $(@D) $< $(B)/libkeepsake.a -- $(CC) $(filter-out -MMD -MP,$(CFLAGS)) $(LDFLAGS) -- $(LIBS)
+	@touch $@
 $(B)/%.tidy: %.c $(B)/%.o .clang-tidy
 	@echo "make $@"
 	$(Q)clang-tidy-14 --quiet $< -- $(LANGUAGE)

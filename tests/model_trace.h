@@ -8,7 +8,7 @@
  *     run           activities that wait for a thread run (till then they wait)
  *     advance MS    time goes on
  *     crash         the process dies and is started again
- *     change        the second program is the app's now, or the first one again; sessions are dropped
+ *     change        the second program is the app's now, or the first again; sessions are dropped
  *     state ID      what the account of that key is
  *     history ID    all of an instance's history, again
  *
@@ -32,7 +32,7 @@ struct model_program {
 };
 
 /* Runs a script in all its ways; fails the test when the text is not what
- * tests/traces/model_NAME.txt has. With UPDATE in the environment writes it there. functions are the
+ * tests/traces/model_NAME.txt has. With UPDATE in the environment writes it there. functions: the
  * app's beside those of model_app.c. */
 void model_trace_expect(const struct model_program *p, const ks_function *functions);
 

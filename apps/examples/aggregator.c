@@ -1,5 +1,5 @@
 /* Aggregator: many small reports, from anywhere and in any order, and one place that has the sum.
- * The place is an entity: its operations are done one at a time, so nothing is counted twice or lost.
+ * The place is an entity: operations are done one at a time, so nothing is lost or counted twice.
  *
  *     curl -X POST 'localhost:7071/api/Sensor/kitchen?celsius=21'   -> the sensor's sum
  *     curl localhost:7071/api/Sensor/kitchen     -> {"count":1,"sum":21,"min":21,"max":21}

@@ -2,9 +2,9 @@
  * until a file is there.
  *
  *     curl -X POST 'localhost:7071/api/Watch/invoice?path=/tmp/invoice.pdf'   -> 202
- *     curl localhost:7071/api/Watch/invoice                                   -> how often it looked
+ *     curl localhost:7071/api/Watch/invoice                                  -> how often it looked
  *
- * It looks after 10 s, 20 s, 40 s and so on, but at least every ten minutes, for a day. Each look is
+ * It looks after 10 s, 20 s, 40 s and so on, at least every ten minutes, for a day. Each look is
  * a new round (ks_continue_as_new), so its history never grows, however long it watches.
  */
 #include "examples.h"
