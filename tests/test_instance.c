@@ -183,33 +183,32 @@ static void bytes_that_are_no_events_are_refused(void **state)
     assert_true(r.is_bad);
     assert_int_equal(whole, 3); /* nothing, the first, both */
     for (unsigned type = 0; type < 256; type++) {
-        static const char *const names[] = {
-            [1] = "ExecutionStarted",
-            [2] = "TaskCompleted",
-            [3] = "TimerFired",
-            [4] = "EventRaised",
-            [5] = "SubOrchestrationCompleted",
-            [6] = "EntityResponded",
-            [7] = "ExecutionSuspended",
-            [8] = "ExecutionResumed",
-            [9] = "ExecutionTerminated",
-            [10] = "ExecutionScheduled",
-            [11] = "ExecutionRewound",
-            [12] = "ExecutionQuarantined",
-            [32] = "TaskScheduled",
-            [33] = "TaskRan",
-            [34] = "TimerCreated",
-            [35] = "TimerCanceled",
-            [36] = "MessageSent",
-            [37] = "SubOrchestrationCreated",
-            [38] = "EntityCalled",
-            [39] = "LockRequested",
-            [40] = "LockReleased",
-            [41] = "StatusSet",
-            [42] = "ContinuedAsNew",
-            [43] = "ExecutionCompleted",
-            [44] = "TaskAbandoned",
-            [255] = NULL};
+        static const char *const names[] = {[1] = "ExecutionStarted",
+                                            [2] = "TaskCompleted",
+                                            [3] = "TimerFired",
+                                            [4] = "EventRaised",
+                                            [5] = "SubOrchestrationCompleted",
+                                            [6] = "EntityResponded",
+                                            [7] = "ExecutionSuspended",
+                                            [8] = "ExecutionResumed",
+                                            [9] = "ExecutionTerminated",
+                                            [10] = "ExecutionScheduled",
+                                            [11] = "ExecutionRewound",
+                                            [12] = "ExecutionQuarantined",
+                                            [32] = "TaskScheduled",
+                                            [33] = "TaskRan",
+                                            [34] = "TimerCreated",
+                                            [35] = "TimerCanceled",
+                                            [36] = "MessageSent",
+                                            [37] = "SubOrchestrationCreated",
+                                            [38] = "EntityCalled",
+                                            [39] = "LockRequested",
+                                            [40] = "LockReleased",
+                                            [41] = "StatusSet",
+                                            [42] = "ContinuedAsNew",
+                                            [43] = "ExecutionCompleted",
+                                            [44] = "TaskAbandoned",
+                                            [255] = NULL};
         assert_string_equal(event_type_name((enum event_type)type),
                             names[type] ? names[type] : "Unknown");
         if (names[type])
@@ -401,8 +400,7 @@ static void damaged_saves_are_refused(void **state)
     assert_int_equal(instance_restore(inst, STR("{}"), STR("\x09"), &scratch), -1);
     instance_free(inst);
     inst = entity_new(); /* an addition that does not fit */
-    assert_int_equal(instance_restore(inst, STR("{\"a\":[]}"), STR("\3\1a\2"), &scratch),
-                     -1);
+    assert_int_equal(instance_restore(inst, STR("{\"a\":[]}"), STR("\3\1a\2"), &scratch), -1);
     instance_free(inst);
     inst = orchestration_new();
     assert_int_equal(instance_restore(inst, STR(""), STR("\3\0\0"), &scratch), -1);

@@ -72,11 +72,10 @@ static void put_outcome(struct world *w, const struct outcome *o)
 
 static void put_status(struct world *w)
 {
-    static const char *const names[] = {
-        [KS_MISSING] = "missing",       [KS_PENDING] = "pending",
-        [KS_RUNNING] = "running",       [KS_SUSPENDED] = "suspended",
-        [KS_COMPLETED] = "completed",   [KS_FAILED] = "failed",
-        [KS_TERMINATED] = "terminated", [KS_QUARANTINED] = "quarantined"};
+    static const char *const names[] =
+        {[KS_MISSING] = "missing",       [KS_PENDING] = "pending",        [KS_RUNNING] = "running",
+         [KS_SUSPENDED] = "suspended",   [KS_COMPLETED] = "completed",    [KS_FAILED] = "failed",
+         [KS_TERMINATED] = "terminated", [KS_QUARANTINED] = "quarantined"};
     struct buf *text = &w->trace->text;
     buf_printf(text, "  %s", names[w->inst->status]);
     if (w->inst->status != KS_RUNNING)

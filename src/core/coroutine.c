@@ -247,3 +247,8 @@ void coroutine_suspend(struct coroutine *co)
     switch_out(co);
     entered(co);
 }
+
+bool coroutine_is_over(const struct coroutine *co)
+{
+    return co->is_over;
+}

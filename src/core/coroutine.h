@@ -31,5 +31,6 @@ void coroutine_free(struct coroutine_pool *pool, struct coroutine *co);
 /* Not of one that is over. */
 void coroutine_resume(struct coroutine *co);
 void coroutine_suspend(struct coroutine *co);
+bool coroutine_is_over(const struct coroutine *co);
 
 #endif

@@ -54,6 +54,12 @@ static const struct layout *layout_of(enum event_type type)
     return is_known ? &layouts[type] : NULL;
 }
 
+bool event_has_id(enum event_type type)
+{
+    const struct layout *layout = layout_of(type);
+    return layout && layout->has_id;
+}
+
 const char *event_type_name(enum event_type type)
 {
     const struct layout *layout = layout_of(type);

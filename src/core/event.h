@@ -101,6 +101,8 @@ static inline bool event_is_incoming(enum event_type type)
 {
     return type < EVENT_TASK_SCHEDULED;
 }
+/* Whether events of a type carry a task's number. */
+bool event_has_id(enum event_type type);
 const char *event_type_name(enum event_type type);
 
 void event_encode(struct buf *out, const struct event *e);

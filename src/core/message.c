@@ -6,15 +6,15 @@
 
 const char *message_type_name(uint8_t type)
 {
-    static const char *const names[] = {
-        [MESSAGE_START] = "start",         [MESSAGE_EVENT] = "event",
-        [MESSAGE_SIGNAL] = "signal",       [MESSAGE_TIMER] = "timer",
-        [MESSAGE_RESULT] = "result",       [MESSAGE_CALL] = "call",
-        [MESSAGE_LOCK] = "lock",           [MESSAGE_UNLOCK] = "unlock",
-        [MESSAGE_RESPONSE] = "response",   [MESSAGE_TERMINATE] = "terminate",
-        [MESSAGE_SUSPEND] = "suspend",     [MESSAGE_RESUME] = "resume",
-        [MESSAGE_REWIND] = "rewind",       [MESSAGE_RESTART] = "restart",
-        [MESSAGE_PURGE] = "purge",         [MESSAGE_QUARANTINE] = "quarantine"};
+    static const char *const names[] =
+        {[MESSAGE_START] = "start",       [MESSAGE_EVENT] = "event",
+         [MESSAGE_SIGNAL] = "signal",     [MESSAGE_TIMER] = "timer",
+         [MESSAGE_RESULT] = "result",     [MESSAGE_CALL] = "call",
+         [MESSAGE_LOCK] = "lock",         [MESSAGE_UNLOCK] = "unlock",
+         [MESSAGE_RESPONSE] = "response", [MESSAGE_TERMINATE] = "terminate",
+         [MESSAGE_SUSPEND] = "suspend",   [MESSAGE_RESUME] = "resume",
+         [MESSAGE_REWIND] = "rewind",     [MESSAGE_RESTART] = "restart",
+         [MESSAGE_PURGE] = "purge",       [MESSAGE_QUARANTINE] = "quarantine"};
     return type < sizeof names / sizeof names[0] && names[type] ? names[type] : "unknown";
 }
 

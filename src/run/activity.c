@@ -27,7 +27,7 @@ struct activity {
     char *id;
     char *key;
     struct ks_pulse pulse;
-    ks_arena mem; /* while it runs */
+    ks_arena mem;                                     /* while it runs */
     struct activity *next_beating, *previous_beating; /* those that have a heartbeat and run */
     struct buf input;                                 /* encoded */
     struct buf result;

@@ -130,11 +130,15 @@ struct place {
     struct event incoming; /* the event that began the turn */
 };
 
+static bool is_answer(enum event_type type)
+{
+    return type == EVENT_TASK_COMPLETED || type == EVENT_SUB_ORCHESTRATION_COMPLETED ||
+           type == EVENT_ENTITY_RESPONDED;
+}
+
 static bool is_failed_answer(const struct event *e)
 {
-    return (e->type == EVENT_TASK_COMPLETED || e->type == EVENT_SUB_ORCHESTRATION_COMPLETED ||
-            e->type == EVENT_ENTITY_RESPONDED) &&
-           ks_is_error(e->val);
+    return is_answer(e->type) && ks_is_error(e->val);
 }
 
 /* Goes through a history and knows where its critical sections begin. */
@@ -228,13 +232,86 @@ static void ask_again(struct partition *p, struct instance *inst, const struct p
     }
 }
 
+/* What came after the place where history is cut, and comes again. */
+struct later {
+    struct later *next;
+    struct event event;
+};
+
+/* Events that were raised were acknowledged, so they are not lost. Good answers are taken again when
+ * it is only a failure that is to be mended. */
+static struct later *find_later(struct partition *p, const struct instance *inst,
+                                const struct place *place, bool with_answers)
+{
+    const struct buf *history = &inst->orchestration.history;
+    struct later *first = NULL, **at = &first;
+    struct reader r = reader_of(history->at + place->bytes, history->len - place->bytes);
+    for (bool is_first = true; !reader_is_at_end(&r); is_first = false) {
+        struct later *later = ks_alloc(&p->pass_mem, sizeof *later);
+        event_decode(&r, &p->pass_mem, &later->event);
+        enum event_type type = later->event.type;
+        bool comes_again = type == EVENT_EVENT_RAISED ||
+                           (with_answers && is_answer(type) && !is_failed_answer(&later->event));
+        if (is_first || !comes_again)
+            continue;
+        later->event.name = str_dup(&p->pass_mem, later->event.name);
+        *at = later;
+        at = &later->next;
+    }
+    return first;
+}
+
+static bool is_answered(const struct later *later, uint32_t id)
+{
+    for (; later; later = later->next)
+        if (is_answer(later->event.type) && later->event.id == id)
+            return true;
+    return false;
+}
+
 /* What is pending after history was cut had been answered, or was forgotten when it failed. */
-static void ask_all_again(struct partition *p, struct instance *inst, const ks_val *reason)
+static void ask_all_again(struct partition *p, struct instance *inst, const struct later *later,
+                          const ks_val *reason)
 {
     for (uint32_t i = 0; i < inst->orchestration.pending.len; i++) {
         const struct pending *pending = &inst->orchestration.pending.at[i];
-        if (!pending->is_done)
+        if (!pending->is_done && !is_answered(later, pending->id))
             ask_again(p, inst, pending, reason);
+    }
+}
+
+/* Numbers below this were given to tasks before history was cut; the code may give others to other
+ * tasks now. */
+static uint32_t first_free_id(const struct instance *inst)
+{
+    const struct buf *history = &inst->orchestration.history;
+    struct reader r = reader_of(history->at, history->len);
+    uint32_t free_id = 0;
+    while (!reader_is_at_end(&r)) {
+        struct event e;
+        event_decode(&r, NULL, &e);
+        if (!event_is_incoming(e.type) && event_has_id(e.type) && e.id >= free_id)
+            free_id = e.id + 1;
+    }
+    return free_id;
+}
+
+static void happen_again(struct partition *p, struct instance *inst, struct event *again,
+                         const struct later *later)
+{
+    uint32_t free_id = first_free_id(inst);
+    /* An answer that was an error, or a lock, is asked for again; anything else comes again. */
+    const struct pending *pending = instance_pending(inst, again->id);
+    bool is_lock = again->type == EVENT_ENTITY_RESPONDED && pending &&
+                   pending->kind == PENDING_LOCK;
+    if (!is_failed_answer(again) && !is_lock)
+        step_turn(p, inst, again, CHANGE_GOES_ON);
+    for (; later && !status_is_final(inst->status); later = later->next) {
+        struct event e = later->event;
+        bool is_wanted = e.type == EVENT_EVENT_RAISED ||
+                         (e.id < free_id && instance_pending(inst, e.id));
+        if (is_wanted)
+            step_turn(p, inst, &e, CHANGE_GOES_ON);
     }
 }
 
@@ -243,7 +320,8 @@ void manage_rewind(struct partition *p, const struct message *m)
     struct instance *inst = target_of(p, m);
     if (!inst)
         return;
-    struct place place = find_place(p, inst, ks_int(m->details));
+    int64_t n = ks_int(m->details);
+    struct place place = find_place(p, inst, n);
     if (inst->status != KS_FAILED || !place.is_found) {
         step_refuse(p, m,
                     inst->status != KS_FAILED ? "only a failed instance can be rewound"
@@ -252,16 +330,13 @@ void manage_rewind(struct partition *p, const struct message *m)
     }
     struct event again = place.incoming;
     again.name = str_dup(&p->pass_mem, again.name);
+    const struct later *later = find_later(p, inst, &place, n < 0);
     happen(p, inst,
            &(struct event){.type = EVENT_EXECUTION_REWOUND,
                            .due_ms = (int64_t)place.bytes,
                            .val = m->val});
-    ask_all_again(p, inst, m->val);
-    /* An answer that was an error, or a lock, is asked for again; anything else comes again. */
-    const struct pending *pending = instance_pending(inst, again.id);
-    bool is_lock = again.type == EVENT_ENTITY_RESPONDED && pending && pending->kind == PENDING_LOCK;
-    if (!is_failed_answer(&again) && !is_lock)
-        step_turn(p, inst, &again, CHANGE_GOES_ON);
+    ask_all_again(p, inst, later, m->val);
+    happen_again(p, inst, &again, later);
 }
 
 /* ---- restart, purge ---- */
