@@ -32,8 +32,8 @@ members = $(call objects,$(filter-out $(MAINS),$(filter $(1)/%,$(SOURCES))))
 TESTS := $(patsubst tests/%.c,$(B)/%,$(filter tests/%,$(MAINS)))
 BENCHES := $(patsubst %.c,$(B)/%,$(filter bench/%,$(MAINS)))
 
-all: $(B)/registry
-tests: all $(TESTS)
+all: $(B)/registry $(B)/examples
+tests: all $(TESTS) $(B)/guide/checked
 benches: all $(BENCHES)
 objects: $(call objects,$(SOURCES))
 analyzed: $(call objects,$(filter src/% apps/%,$(SOURCES)))
@@ -43,10 +43,13 @@ sources:
 
 $(B)/libkeepsake.a: $(call members,src)
 $(B)/libregistry.a: $(call members,apps/registry) $(B)/web/registry.o
+$(B)/libexamples.a: $(call members,apps/examples)
 $(B)/libtests.a: $(call members,tests)
 $(B)/libbench.a: $(call members,bench)
 $(B)/registry: $(B)/apps/registry/main.o $(B)/libregistry.a $(B)/libkeepsake.a
-$(TESTS): $(B)/%: $(B)/tests/%.o $(B)/libtests.a $(B)/libregistry.a $(B)/libkeepsake.a
+$(B)/examples: $(B)/apps/examples/main.o $(B)/libexamples.a $(B)/libkeepsake.a
+$(TESTS): $(B)/%: $(B)/tests/%.o $(B)/libtests.a $(B)/libregistry.a \
+	$(B)/libexamples.a $(B)/libkeepsake.a
 $(TESTS): LIBS += -lcmocka -lhttp_parser
 $(BENCHES): %: %.o $(B)/libbench.a $(B)/libtests.a $(B)/libkeepsake.a
 
@@ -65,9 +68,15 @@ $(B)/%.o: %.S Makefile
 $(B)/%.a:
 	@echo "make $@"; rm -f $@
 	$(Q)ar rcs $@ $^
-$(B)/registry $(TESTS) $(BENCHES):
+$(B)/registry $(B)/examples $(TESTS) $(BENCHES):
 	@echo "make $@"
 	$(Q)$(CC) $(LDFLAGS) $^ $(LIBS) -o $@
+# The C of the guide is compiled, and its tests are run.
+$(B)/guide/checked: docs/GUIDE.md tools/guide-check include/keepsake.h include/keepsake_test.h \
+		$(B)/libkeepsake.a
+	@echo "make $@"; mkdir -p $(@D)
+	$(Q)tools/guide-check $(@D) $< $(B)/libkeepsake.a -- $(CC) $(filter-out -MMD -MP,$(CFLAGS)) $(LDFLAGS) -- $(LIBS)
+	@touch $@
 $(B)/%.tidy: %.c $(B)/%.o .clang-tidy
 	@echo "make $@"
 	$(Q)clang-tidy-14 --quiet $< -- $(LANGUAGE)

@@ -88,19 +88,47 @@ const char *ks_to_json(ks_arena *mem, const ks_val *val);
 /* "2026-12-24T18:00:00.000Z" */
 const ks_val *ks_utc(ks_arena *mem, int64_t time_ms);
 
-/* ---- sending: every context but a plain activity's reading has an outbox, `out` -------------- */
+/* ---- sending: every context has an outbox, `out` --------------------------------------------- */
 
 typedef struct ks_outbox ks_outbox;
 /* Which entity: the name is compared without case, the key with. */
 typedef struct ks_ref { const char *entity, *key; } ks_ref;
 
 /* Start an orchestration under an id of your own choice: 1 to 256 bytes, no / \ # ? or control
- * characters, no leading @. Starting an id that is running changes nothing. */
+ * characters, no leading @. Starting an id that runs changes nothing; one that is over is begun
+ * anew. */
 void ks_start(ks_outbox *out, const char *orchestration, const char *id, const ks_val *input);
 /* Raise an external event for an orchestration; event names are compared without case. */
 void ks_raise(ks_outbox *out, const char *id, const char *event, const ks_val *val);
 /* Have an entity do an operation; the entity comes to be with its first one. */
 void ks_signal(ks_outbox *out, ks_ref entity, const char *operation, const ks_val *arg);
+/* The same, not before a time. */
+void ks_signal_at(ks_outbox *out, ks_ref entity, const char *operation, const ks_val *arg,
+                  int64_t due_ms);
+
+/* Zero anywhere: nothing special. */
+typedef struct ks_start_options {
+    int64_t due_ms;      /* not before */
+    const char *version; /* which of the table's; default: the first of that name */
+    const ks_val *tags;  /* an object of strings, to find it by */
+    bool only_if_new;    /* an id that is over is not used again either */
+} ks_start_options;
+void ks_start_with(ks_outbox *out, const char *orchestration, const char *id, const ks_val *input,
+                   const ks_start_options *how);
+
+/* What an operator does to an instance, on its way like any other message. */
+void ks_terminate(ks_outbox *out, const char *id, const char *reason, bool with_children);
+void ks_suspend(ks_outbox *out, const char *id, const char *reason);
+/* One that is suspended, or was quarantined: set aside, since the process died three times while it
+ * was stepped. A quarantined entity is called "@name@key". */
+void ks_resume(ks_outbox *out, const char *id, const char *reason);
+/* A failed one goes on: from before event number `event` of its history, or, with a negative one,
+ * from what failed, which is done again. */
+void ks_rewind(ks_outbox *out, const char *id, int64_t event, const char *reason);
+/* One that is over runs once more, from its start, under a new id or (NULL) its own. */
+void ks_restart(ks_outbox *out, const char *id, const char *new_id);
+/* One that is over is forgotten. */
+void ks_purge(ks_outbox *out, const char *id, bool with_children);
 /* A line for the log, written when the step is on disk, and never again by a replay. */
 void ks_log(ks_outbox *out, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
@@ -111,12 +139,37 @@ typedef struct ks_orch {
     ks_arena *mem;
     ks_outbox *out;
     const char *id;
+    const char *version;   /* of its start; "" when none was given */
+    const char *parent_id; /* NULL: started by nobody who waits */
+    const ks_val *tags;    /* an object, or NULL */
     const ks_val *input;
-    int64_t now_ms;      /* UTC; moves only while awaiting; the same in every replay */
+    int64_t now_ms;        /* UTC; moves only while awaiting; the same in every replay */
     bool is_replaying;
 } ks_orch;
 
+/* How often, and when again. Zero anywhere: no limit of that kind; but with neither attempts nor
+ * total_ms it is tried once. */
+typedef struct ks_retry {
+    int attempts;             /* in all, the first included */
+    int64_t first_ms;         /* pause before the second attempt; default 1 s */
+    double backoff;           /* each further pause is this times the last; default 1 */
+    int64_t max_ms;           /* the longest pause */
+    int64_t total_ms;         /* no attempt begins later than this after the first */
+    double jitter;            /* 0 .. 1: up to this part of a pause is taken off, at random */
+    const char *final_errors; /* types that are not tried again: "BadRequest,NotFound" */
+    int64_t timeout_ms;       /* of each attempt; then it failed with "Timeout" */
+    int64_t heartbeat_ms;     /* without ks_heartbeat() for this long: failed with "Heartbeat" */
+} ks_retry;
+
 ks_task *ks_call(ks_orch *o, const char *activity, const ks_val *input);
+ks_task *ks_call_with(ks_orch *o, const char *activity, const ks_val *input, const ks_retry *how);
+/* Another orchestration, and its result; id NULL: one is made. To start one without waiting:
+ * ks_start(). */
+ks_task *ks_sub(ks_orch *o, const char *orchestration, const char *id, const ks_val *input);
+ks_task *ks_sub_with(ks_orch *o, const char *orchestration, const char *id, const ks_val *input,
+                     const ks_retry *how);
+/* An entity's operation, and its result. */
+ks_task *ks_call_entity(ks_orch *o, ks_ref entity, const char *operation, const ks_val *arg);
 ks_task *ks_timer(ks_orch *o, int64_t due_ms);
 /* The next event of that name, in the order they came; one that came before the wait counts. */
 ks_task *ks_event(ks_orch *o, const char *name);
@@ -127,7 +180,8 @@ ks_task *ks_event(ks_orch *o, const char *name);
     (ks_task *[]){__VA_ARGS__}, sizeof((ks_task *[]){__VA_ARGS__}) / sizeof(ks_task *)
 ks_task *ks_any_of(ks_orch *o, ks_task *const *tasks, size_t n);
 ks_task *ks_all_of(ks_orch *o, ks_task *const *tasks, size_t n);
-/* A timer or event that is no longer waited for. One that is done stays as it is. */
+/* A timer or event that is no longer waited for: it fails with "Canceled". One that is done stays
+ * as it is, and so does any other kind of task. */
 void ks_cancel(ks_task *task);
 
 /* Wait for the result. If the task failed, so does the orchestration, here and now. */
@@ -136,6 +190,26 @@ const ks_val *ks_await(ks_task *task);
 const ks_val *ks_try(ks_task *task);
 /* Wait for a ks_when_any and say which task was first. */
 ks_task *ks_winner(ks_task *any);
+/* Wait for an event until a time; if it has not come by then, the result is `otherwise`. */
+const ks_val *ks_await_event(ks_orch *o, const char *name, int64_t until_ms,
+                             const ks_val *otherwise);
+
+/* A critical section: from when the task is done to ks_unlock(), or the end of the orchestration
+ * however it ends, nobody else's operations on these entities are done. Within it only they may be
+ * called, only others signaled, and no further section or sub-orchestration begun. */
+#define ks_lock(o, ...) \
+    ks_lock_all((o), (ks_ref[]){__VA_ARGS__}, sizeof((ks_ref[]){__VA_ARGS__}) / sizeof(ks_ref))
+ks_task *ks_lock_all(ks_orch *o, const ks_ref *entities, size_t n);
+void ks_unlock(ks_orch *o);
+
+/* Begin again with a new input and an empty history: for what never ends. Events nobody waited for
+ * yet are kept; tasks are not. */
+_Noreturn void ks_continue_as_new(ks_orch *o, const ks_val *input);
+/* What whoever looks at the instance sees; up to 64 KiB. */
+void ks_set_status(ks_orch *o, const ks_val *status);
+/* The same in every replay. */
+const char *ks_unique_id(ks_orch *o); /* 32 lower-case hex digits */
+uint64_t ks_random(ks_orch *o);
 
 /* ---- activities ---------------------------------------------------------------------------- */
 
@@ -143,9 +217,14 @@ typedef struct ks_activity {
     ks_arena *mem;
     ks_outbox *out;          /* sent when the result is recorded: once, however often it ran */
     const char *id;          /* of the orchestration that called */
-    const char *key;         /* idempotency key: the same when the same call runs again */
+    const char *key;         /* idempotency key: the same in each attempt of one call, and when the
+                                process died and it runs again */
     const ks_val *input;
+    struct ks_pulse *pulse;  /* for ks_heartbeat() */
 } ks_activity;
+
+/* "I am still at it": see ks_retry.heartbeat_ms. From the activity's own thread. */
+void ks_heartbeat(ks_activity *a);
 
 /* ---- entities ------------------------------------------------------------------------------ */
 
@@ -154,7 +233,7 @@ typedef struct ks_entity {
     ks_outbox *out;
     const char *key;
     const ks_val *arg;
-    const ks_val *state;     /* null at first; always the newest */
+    const ks_val *state;     /* null at first; after each change below it is the changed one */
     int64_t now_ms;
 } ks_entity;
 
@@ -166,11 +245,16 @@ void ks_add(ks_entity *e, const char *path, int64_t n);            /* missing: 0
 void ks_remove(ks_entity *e, const char *path);
 /* The whole entity goes when the operation is over. */
 void ks_delete(ks_entity *e);
+/* Call another entity: the result, or the error, comes back as the argument of the operation
+ * `answer` of this one. */
+void ks_request(ks_entity *e, ks_ref entity, const char *operation, const ks_val *arg,
+                const char *answer);
 
 /* ---- HTTP functions ------------------------------------------------------------------------ */
 
 typedef enum ks_runtime_status {
-    KS_MISSING, KS_RUNNING, KS_COMPLETED, KS_FAILED
+    KS_MISSING, KS_PENDING, KS_RUNNING, KS_SUSPENDED, KS_COMPLETED, KS_FAILED, KS_TERMINATED,
+    KS_QUARANTINED
 } ks_runtime_status;
 
 typedef struct ks_http {
@@ -192,6 +276,9 @@ bool ks_is_utf8(const ks_val *string);
 
 ks_runtime_status ks_status(ks_http *h, const char *id);
 const ks_val *ks_output(ks_http *h, const char *id);            /* result or error; else NULL */
+const ks_val *ks_custom_status(ks_http *h, const char *id);     /* NULL when none was set */
+const ks_val *ks_input(ks_http *h, const char *id);
+const ks_val *ks_history(ks_http *h, const char *id);           /* an array of events */
 const ks_val *ks_state(ks_http *h, ks_ref entity);              /* NULL when missing */
 const char *ks_setting(ks_http *h, const char *name);
 int64_t ks_setting_ms(ks_http *h, const char *name);
@@ -207,6 +294,9 @@ int ks_reply_json(ks_http *h, int status, const ks_val *val);
 int ks_reply_problem(ks_http *h, int status, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 void ks_reply_header(ks_http *h, const char *name, const char *value);
+/* The answer is the result of an entity's operation, as JSON, when it is done; an error is a
+ * problem with status 422. Not of a function that is KS_IDEMPOTENT. */
+int ks_reply_result(ks_http *h, ks_ref entity, const char *operation, const ks_val *arg);
 
 /* ---- live: server-sent events about an entity ----------------------------------------------- */
 
@@ -255,7 +345,7 @@ typedef struct ks_function {
     ks_kind kind;
     const char *name;
     union {
-        ks_orchestration_fn *orchestration;
+        struct { ks_orchestration_fn *run; const char *version; } orchestration;
         ks_activity_fn *activity;
         struct { const char *operation; ks_entity_fn *run; } entity;
         struct { const char *methods, *route; unsigned flags; ks_http_fn *run; } http;
@@ -267,7 +357,11 @@ typedef struct ks_function {
 /* An Idempotency-Key in the request makes a repeat answer as the first did, for a day. */
 #define KS_IDEMPOTENT 1u
 
-#define KS_ORCHESTRATION(name_, fn) {.kind = KS_FN_ORCHESTRATION, .name = name_, .orchestration = fn}
+#define KS_ORCHESTRATION(name_, fn) KS_ORCHESTRATION_VERSION(name_, "", fn)
+/* An instance stays with the version it was started with; of several of one name, the first in the
+ * table is what new ones get. */
+#define KS_ORCHESTRATION_VERSION(name_, version_, fn) \
+    {.kind = KS_FN_ORCHESTRATION, .name = name_, .orchestration = {fn, version_}}
 #define KS_ACTIVITY(name_, fn) {.kind = KS_FN_ACTIVITY, .name = name_, .activity = fn}
 #define KS_ACTIVITY_INLINE(name_, fn) {.kind = KS_FN_ACTIVITY_INLINE, .name = name_, .activity = fn}
 #define KS_ENTITY(name_, operation_, fn) \

@@ -50,11 +50,18 @@ void ks_test_advance(ks_test *t, int64_t ms);
  * that too, unless activities are held. */
 void ks_test_run(ks_test *t);
 void ks_test_hold_activities(ks_test *t, bool is_held);
+/* From here on activities may take time: each runs on a stack of its own, of 64 KiB, and one that
+ * calls ks_test_work() is at work until the clock has been moved on by that much. */
+void ks_test_let_activities_take_time(ks_test *t);
+void ks_test_work(ks_test *t, int64_t ms);
 
 /* Drops every coroutine: what goes on is replayed. */
 void ks_test_evict(ks_test *t);
 /* The process dies and is started again. Activities that were running run again. */
 void ks_test_crash(ks_test *t);
+/* The same, as if the process had died while an orchestration of that id was stepped, or an entity
+ * "@name@key". */
+void ks_test_die_in(ks_test *t, const char *id);
 /* Everything that was logged, a line each. */
 const char *ks_test_log(const ks_test *t);
 

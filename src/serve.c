@@ -5,6 +5,7 @@
  *
  * The handle that workers poke outlives them.
  */
+#include "base/blackbox.h"
 #include "main.h"
 #include "net/server.h"
 #include "run/workers.h"
@@ -165,8 +166,15 @@ static int open_store(void *ctx, struct table *table, struct recovered *ret,
                       struct store **ret_store, char *ret_why, size_t why_size)
 {
     struct host *h = ctx;
-    return store_journal_open(&h->env, table, h->options->data, NULL, ret, ret_store, ret_why,
-                              why_size);
+    int error = store_journal_open(&h->env, table, h->options->data, NULL, ret, ret_store, ret_why,
+                                   why_size);
+    if (error == 0 && !h->env.blackbox) {
+        struct buf path = {0};
+        buf_printf(&path, "%s/blackbox", h->options->data);
+        h->env.blackbox = blackbox_map(path.at);
+        buf_free(&path);
+    }
+    return error;
 }
 
 static const char *setting_get(void *ctx, const char *name)
@@ -206,6 +214,11 @@ static int exit_code_of(int error)
     }
 }
 
+static void respond(void *ctx, uint64_t token, const ks_val *result)
+{
+    front_respond(((struct host *)ctx)->front, token, result);
+}
+
 static int open_partition(struct host *h)
 {
     char why[512];
@@ -214,7 +227,8 @@ static int open_partition(struct host *h)
                                       .ctx = h,
                                       .open_store = open_store,
                                       .log = log_line,
-                                      .wake = partition_wants};
+                                      .wake = partition_wants,
+                                      .respond = respond};
     int error = partition_open(&config, &h->partition, why, sizeof why);
     return error < 0 ? fail(h, exit_code_of(error), why) : 0;
 }

@@ -3,6 +3,7 @@
 #include "keepsake_test.h"
 
 #include "base/die.h"
+#include "core/coroutine.h"
 #include "front/front.h"
 
 #include <stdio.h>
@@ -23,6 +24,14 @@ struct open_stream {
     struct buf body;
 };
 
+/* An activity that has begun and takes time. */
+struct running {
+    struct running *next;
+    struct job *job;
+    struct coroutine *coroutine;
+    int64_t until_ms;
+};
+
 struct ks_test {
     ks_arena mem; /* of all answers */
     const ks_function *functions;
@@ -30,7 +39,10 @@ struct ks_test {
     int64_t now_ms;
     uint64_t random;
     struct job *first_job, *last_job; /* activities */
-    bool holds_activities;
+    bool holds_activities, takes_time;
+    struct running *running; /* in the order they began */
+    struct running *current; /* whose stack we are on */
+    struct coroutine_pool pool;
     struct override overrides[16];
     size_t override_count;
     struct app app;
@@ -42,6 +54,7 @@ struct ks_test {
     struct open_stream *streams;
     struct buf log;
     bool is_open;
+    uint64_t blackbox[64];
 };
 
 /* ---- the world ---- */
@@ -113,6 +126,8 @@ static const char *setting_get(void *ctx, const char *name)
     return NULL;
 }
 
+static void settle(ks_test *t);
+
 /* ---- answers ---- */
 
 static void answer(void *ctx, void *request, const struct http1_answer *a, bool is_held)
@@ -166,6 +181,11 @@ static void close_streams(ks_test *t)
     }
 }
 
+static void respond(void *ctx, uint64_t token, const ks_val *result)
+{
+    front_respond(((ks_test *)ctx)->front, token, result);
+}
+
 /* ---- opening ---- */
 
 static void open_world(ks_test *t)
@@ -176,7 +196,8 @@ static void open_world(ks_test *t)
                                          .ctx = t,
                                          .open_store = open_store,
                                          .log = log_line,
-                                         .wake = wake};
+                                         .wake = wake,
+                                         .respond = respond};
     if (app_init(&t->app, t->functions, front_builtin, why, sizeof why) < 0 ||
         routes_init(&t->routes, t->functions, why, sizeof why) < 0 ||
         settings_init(&t->settings, t->functions, setting_get, t, why, sizeof why) < 0 ||
@@ -195,6 +216,17 @@ static void open_world(ks_test *t)
     t->is_open = true;
 }
 
+static void end_running(ks_test *t, struct running *r)
+{
+    struct running **at = &t->running;
+    while (*at != r)
+        at = &(*at)->next;
+    *at = r->next;
+    coroutine_free(&t->pool, r->coroutine);
+    r->job->done(r->job);
+    free(r);
+}
+
 static void close_world(ks_test *t)
 {
     /* Jobs are the partition's: those that never ran have to be given back to it. */
@@ -205,6 +237,8 @@ static void close_world(ks_test *t)
     }
     t->last_job = NULL;
     close_streams(t);
+    while (t->running)
+        end_running(t, t->running);
     partition_abandon(t->partition);
     front_free(t->front);
     settings_free(&t->settings);
@@ -223,7 +257,8 @@ ks_test *ks_test_open(const ks_function *functions)
                           .wall_ms = wall_ms,
                           .boot_ns = boot_ns,
                           .random = random_bytes,
-                          .submit = submit};
+                          .submit = submit,
+                          .blackbox = t->blackbox};
     return t;
 }
 
@@ -233,6 +268,7 @@ void ks_test_close(ks_test *t)
         close_world(t);
     if (t->disk)
         store_memory_free(t->disk);
+    coroutine_pool_free(&t->pool);
     arena_free(&t->mem);
     buf_free(&t->log);
     free(t);
@@ -253,9 +289,74 @@ void ks_test_crash(ks_test *t)
     open_world(t);
 }
 
+void ks_test_die_in(ks_test *t, const char *id)
+{
+    settle(t);
+    const struct instance *inst = partition_look(t->partition, str_of(id));
+    if (!inst)
+        die("a test has the process die in %s, which is not there", id);
+    t->blackbox[0] = inst->uid;
+    ks_test_crash(t);
+}
+
 /* ---- running ---- */
 
-static int64_t next_ms(const ks_test *t)
+static void run_job(void *arg)
+{
+    struct job *job = arg;
+    job->work(job);
+}
+
+/* Lets it go on until it is over or takes more time. */
+static void go_on(ks_test *t, struct running *r)
+{
+    t->current = r;
+    coroutine_resume(r->coroutine);
+    t->current = NULL;
+    if (coroutine_is_over(r->coroutine))
+        end_running(t, r);
+}
+
+static void begin_job(ks_test *t, struct job *job)
+{
+    if (!t->takes_time) {
+        job->work(job);
+        job->done(job);
+        return;
+    }
+    struct running *r = die_zalloc(sizeof *r);
+    *r = (struct running){.job = job, .coroutine = coroutine_new(&t->pool, run_job, job)};
+    struct running **at = &t->running;
+    while (*at)
+        at = &(*at)->next;
+    *at = r;
+    go_on(t, r);
+}
+
+/* The one whose time is over first; NULL when nobody works. */
+static struct running *first_running(const ks_test *t)
+{
+    struct running *first = t->running;
+    for (struct running *r = first; r; r = r->next)
+        if (r->until_ms < first->until_ms)
+            first = r;
+    return first;
+}
+
+void ks_test_let_activities_take_time(ks_test *t)
+{
+    t->takes_time = true;
+}
+
+void ks_test_work(ks_test *t, int64_t ms)
+{
+    if (!t->current)
+        die("ks_test_work() is for activities, after ks_test_let_activities_take_time()");
+    t->current->until_ms = t->now_ms + ms;
+    coroutine_suspend(t->current->coroutine);
+}
+
+static int64_t next_pass_ms(const ks_test *t)
 {
     int64_t partition_ms = partition_next_ms(t->partition), front_ms = front_next_ms(t->front);
     return front_ms < partition_ms ? front_ms : partition_ms;
@@ -268,16 +369,20 @@ static void settle(ks_test *t)
         open_world(t);
     for (;;) {
         front_round(t->front);
+        struct running *r = first_running(t);
+        if (r && r->until_ms <= t->now_ms) {
+            go_on(t, r);
+            continue;
+        }
         if (t->first_job && !t->holds_activities) {
             struct job *job = t->first_job;
             t->first_job = job->next;
             if (!t->first_job)
                 t->last_job = NULL;
-            job->work(job);
-            job->done(job);
+            begin_job(t, job);
             continue;
         }
-        if (!front_has_requests(t->front) && next_ms(t) > t->now_ms)
+        if (!front_has_requests(t->front) && next_pass_ms(t) > t->now_ms)
             return;
     }
 }
@@ -297,12 +402,19 @@ int64_t ks_test_now_ms(const ks_test *t)
     return t->now_ms;
 }
 
+static int64_t next_of(const ks_test *t)
+{
+    const struct running *r = first_running(t);
+    int64_t pass_ms = next_pass_ms(t);
+    return r && r->until_ms < pass_ms ? r->until_ms : pass_ms;
+}
+
 void ks_test_advance(ks_test *t, int64_t ms)
 {
     int64_t until_ms = t->now_ms + ms;
     settle(t);
     for (;;) {
-        int64_t due_ms = next_ms(t);
+        int64_t due_ms = next_of(t);
         if (due_ms > until_ms)
             break;
         if (due_ms > t->now_ms)

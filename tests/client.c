@@ -282,7 +282,7 @@ int port_find(uint16_t *ret)
     return err;
 }
 
-int folder_make(char *ret, size_t size)
+static int folder_make(char *ret, size_t size)
 {
     const char *under = getenv("TMPDIR");
     int n = snprintf(ret, size, "%s/keepsake-XXXXXX", under && *under ? under : "/tmp");
@@ -297,7 +297,7 @@ static int remove_one(const char *path, const struct stat *st, int type, struct 
     return remove(path);
 }
 
-void folder_remove(const char *path)
+static void folder_remove(const char *path)
 {
     assert(strstr(path, "/keepsake-"));
     (void)nftw(path, remove_one, 16, FTW_DEPTH | FTW_PHYS | FTW_MOUNT);
@@ -400,7 +400,7 @@ static bool has_ended(const struct service *s)
            info.si_pid == s->pid;
 }
 
-int service_await(struct service *s)
+static int service_await(struct service *s)
 {
     struct ask ping = {.path = "/admin/host/ping"};
     struct answer a = {0};

@@ -79,8 +79,6 @@ void answer_header(const struct answer *a, const char *name, char *ret, size_t s
 MUST_USE int port_find(uint16_t *ret);
 
 /* A new folder under $TMPDIR or /tmp. */
-MUST_USE int folder_make(char *ret, size_t size);
-void folder_remove(const char *path);
 
 /* Starts a program; what it prints goes to the file. settings: "NAME=value", ended by NULL, before
  * the environment's own; may be NULL. */
@@ -105,7 +103,6 @@ void service_free(struct service *s);
 /* `binary start --port N --data DIR`, on a free port of its own each time. */
 MUST_USE int service_spawn(struct service *s, const char *const settings[]);
 /* Until GET /admin/host/ping is answered with 200. -ECHILD: it ended instead. */
-MUST_USE int service_await(struct service *s);
 /* Both of these. */
 MUST_USE int service_start(struct service *s, const char *const settings[]);
 /* Sends the signal; result as process_wait's. */

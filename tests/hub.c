@@ -180,7 +180,10 @@ static int get_two(ks_http *h)
 
 static int get_status(ks_http *h)
 {
-    static const char *const names[] = {"missing", "running", "completed", "failed"};
+    static const char *const names[] =
+        {[KS_MISSING] = "missing",       [KS_PENDING] = "pending",        [KS_RUNNING] = "running",
+         [KS_SUSPENDED] = "suspended",   [KS_COMPLETED] = "completed",    [KS_FAILED] = "failed",
+         [KS_TERMINATED] = "terminated", [KS_QUARANTINED] = "quarantined"};
     return ks_reply_text(h, 200, "%s", names[ks_status(h, ks_route(h, "id"))]);
 }
 

@@ -115,7 +115,7 @@ static void take_back_sector(struct world *w, const struct lost *l)
 
 /* Sectors are lost one by one. Names are kept up to some operation, as journaling file systems do:
  * the rest are taken back, newest first. */
-void world_disk_lose(struct world *w)
+static void world_disk_lose(struct world *w)
 {
     bool is_all = world_dice(w, 4) == 0;
     uint64_t names_kept = world_dice(w, 3); /* 0: from the first on, all are lost */

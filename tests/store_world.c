@@ -256,12 +256,6 @@ void world_abandon(struct world *w)
     let_go(w);
 }
 
-void world_power_loss(struct world *w)
-{
-    world_abandon(w);
-    world_disk_lose(w);
-}
-
 void world_settle(struct world *w)
 {
     do {
@@ -275,7 +269,7 @@ void world_settle(struct world *w)
 
 /* ---- what an instance is like ---- */
 
-const char *world_describe(const struct instance *inst, ks_arena *mem)
+static const char *world_describe(const struct instance *inst, ks_arena *mem)
 {
     struct buf text = {0};
     buf_printf(&text, "%s %s kind %d status %d created %lld updated %lld due %lld: ", inst->id,
@@ -425,7 +419,7 @@ static void grow_entity(struct world *w, struct instance *inst)
         break;
     case 3: {
         struct buf log = {0};
-        instance_log_expire(&log, (int64_t)world_random(w, 100000));
+        entity_log_line(&log, LINE_EXPIRE, (int64_t)world_random(w, 100000), STR(""));
         world_change(w, inst, (struct str){log.at, log.len});
         buf_free(&log);
         break;
@@ -443,7 +437,7 @@ static void begin_orchestration(struct world *w, struct instance *inst)
     log_event(&log,
               (struct event){.type = EVENT_TIMER_CREATED,
                              .id = 0,
-                             .time_ms = (int64_t)world_random(w, 100000)},
+                             .due_ms = (int64_t)world_random(w, 100000)},
               &w->mem);
     log_event(&log, (struct event){.type = EVENT_TASK_SCHEDULED, .id = 1, .name = STR("Greet")},
               &w->mem);

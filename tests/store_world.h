@@ -83,8 +83,6 @@ int world_open(struct world *w);
 int world_close(struct world *w);
 /* Everything in memory is gone. */
 void world_abandon(struct world *w);
-/* The power fails: what was not synced is there or not, sector by sector. */
-void world_power_loss(struct world *w);
 
 enum { WORLD_CRASHED = 99 }; /* exit code of a process that crashed by crash_at */
 /* Runs the jobs that wait. */
@@ -116,13 +114,9 @@ const char *world_differs(struct world *w);
 /* Lets go of all clean instances. */
 void world_evict(struct world *w);
 
-/* What an instance is like, in mem. */
-const char *world_describe(const struct instance *inst, ks_arena *mem);
-
 /* store_disk.c: the calls to the disk; taking back what was not synced; forgetting what could be.
    */
 struct env world_disk_env(void);
-void world_disk_lose(struct world *w);
 void world_disk_free(struct world *w);
 
 /* Copies a folder's files to another; both flat but for journal/. */

@@ -65,9 +65,10 @@ static void expect_same(const struct tasks *tasks, const struct instance *inst)
         assert_int_equal(p != NULL, tasks->at[i].is_pending);
         if (!p)
             continue;
-        assert_int_equal(p->is_activity, tasks->at[i].is_activity);
-        activities += p->is_activity;
-        if (!p->is_activity && tasks->at[i].due_ms < due_ms)
+        bool is_activity = p->kind == PENDING_ACTIVITY;
+        assert_int_equal(is_activity, tasks->at[i].is_activity);
+        activities += is_activity;
+        if (!is_activity && tasks->at[i].due_ms < due_ms)
             due_ms = tasks->at[i].due_ms;
     }
     assert_null(instance_pending(inst, (uint32_t)tasks->count));
@@ -86,6 +87,7 @@ static struct event random_event(struct random *r, const struct tasks *tasks)
                   e.type == EVENT_TASK_RAN;
     e.id = is_new ? (uint32_t)tasks->count : random_below(r, (unsigned)tasks->count + 1);
     e.time_ms = (int64_t)random_below(r, 50);
+    e.due_ms = e.time_ms;
     return e;
 }
 
@@ -98,7 +100,7 @@ static bool tasks_apply(struct tasks *tasks, const struct event *e)
         e->type == EVENT_TASK_RAN) {
         tasks->at[tasks->count].is_pending = e->type != EVENT_TASK_RAN;
         tasks->at[tasks->count].is_activity = e->type == EVENT_TASK_SCHEDULED;
-        tasks->at[tasks->count++].due_ms = e->time_ms;
+        tasks->at[tasks->count++].due_ms = e->due_ms;
         return true;
     }
     if (!is_there || is_activity != (e->type == EVENT_TASK_COMPLETED))
@@ -144,7 +146,7 @@ static void nothing_follows_the_end(void **state)
                      0);
     assert_int_equal(inst->orchestration.last_ms, 7);
     assert_null(instance_output(inst, &scratch));
-    assert_int_equal(apply(inst, &(struct event){.type = EVENT_TIMER_CREATED, .time_ms = 9}), 0);
+    assert_int_equal(apply(inst, &(struct event){.type = EVENT_TIMER_CREATED, .due_ms = 9}), 0);
     assert_int_equal(inst->orchestration.last_ms, 7);
     struct event end = {.type = EVENT_EXECUTION_COMPLETED, .val = ks_integer(&scratch, 5)};
     assert_int_equal(apply(inst, &end), 0);
@@ -185,12 +187,27 @@ static void bytes_that_are_no_events_are_refused(void **state)
                                             [2] = "TaskCompleted",
                                             [3] = "TimerFired",
                                             [4] = "EventRaised",
-                                            [16] = "TaskScheduled",
-                                            [17] = "TaskRan",
-                                            [18] = "TimerCreated",
-                                            [19] = "TimerCanceled",
-                                            [20] = "MessageSent",
-                                            [21] = "ExecutionCompleted",
+                                            [5] = "SubOrchestrationCompleted",
+                                            [6] = "EntityResponded",
+                                            [7] = "ExecutionSuspended",
+                                            [8] = "ExecutionResumed",
+                                            [9] = "ExecutionTerminated",
+                                            [10] = "ExecutionScheduled",
+                                            [11] = "ExecutionRewound",
+                                            [12] = "ExecutionQuarantined",
+                                            [32] = "TaskScheduled",
+                                            [33] = "TaskRan",
+                                            [34] = "TimerCreated",
+                                            [35] = "TimerCanceled",
+                                            [36] = "MessageSent",
+                                            [37] = "SubOrchestrationCreated",
+                                            [38] = "EntityCalled",
+                                            [39] = "LockRequested",
+                                            [40] = "LockReleased",
+                                            [41] = "StatusSet",
+                                            [42] = "ContinuedAsNew",
+                                            [43] = "ExecutionCompleted",
+                                            [44] = "TaskAbandoned",
                                             [255] = NULL};
         assert_string_equal(event_type_name((enum event_type)type),
                             names[type] ? names[type] : "Unknown");
@@ -230,11 +247,11 @@ static void row_save(struct row *row, struct instance *inst)
     buf_free(&texts);
 }
 
-static struct instance *row_load(const struct row *row, struct instance *inst, int64_t wake_ms)
+static struct instance *row_load(const struct row *row, struct instance *inst)
 {
     struct str state = {row->state.len ? row->state.at : "", row->state.len};
     struct str log = {row->log.len ? row->log.at : "", row->log.len};
-    assert_int_equal(instance_restore(inst, wake_ms, state, log, &scratch), 0);
+    assert_int_equal(instance_restore(inst, state, log, &scratch), 0);
     return inst;
 }
 
@@ -275,7 +292,7 @@ static void an_entity_saved_in_pieces_is_restored(void **state)
             if (random_below(&r, 4))
                 continue;
             row_save(&row, inst);
-            struct instance *again = row_load(&row, entity_new(), inst->due_ms);
+            struct instance *again = row_load(&row, entity_new());
             if (!val_equal(again->entity.doc.root, inst->entity.doc.root))
                 fail_msg("seed %llu, change %d: restored it is another", (unsigned long long)seed,
                          i);
@@ -306,7 +323,7 @@ static void saving_a_large_entity_costs_what_changed(void **state)
         row_save(&row, inst);
         arena_reset(&scratch);
     }
-    struct instance *again = row_load(&row, entity_new(), NEVER_MS);
+    struct instance *again = row_load(&row, entity_new());
     assert_true(val_equal(again->entity.doc.root, inst->entity.doc.root));
     assert_true(row.log.len > 0);
     size_t wholes = row.wholes;
@@ -345,7 +362,7 @@ static void an_orchestration_saved_in_pieces_is_restored(void **state)
                          0);
         assert_int_equal(apply(inst, &(struct event){.type = EVENT_TIMER_CREATED,
                                                      .id = 2 * i + 1,
-                                                     .time_ms = 1000 - i}),
+                                                     .due_ms = 1000 - i}),
                          0);
         if (i % 3 == 0)
             row_save(&row, inst);
@@ -357,7 +374,7 @@ static void an_orchestration_saved_in_pieces_is_restored(void **state)
     row_save(&row, inst); /* nothing new */
     assert_int_equal(row.log.len, len);
     assert_int_equal(len, inst->orchestration.history.len);
-    struct instance *again = row_load(&row, orchestration_new(), 0);
+    struct instance *again = row_load(&row, orchestration_new());
     assert_memory_equal(again->orchestration.history.at, inst->orchestration.history.at, len);
     assert_int_equal(again->due_ms, 981);
     assert_int_equal(instance_wake_ms(again), 0);
@@ -377,17 +394,16 @@ static void damaged_saves_are_refused(void **state)
 {
     struct instance *inst = entity_new();
     (void)state;
-    assert_int_equal(instance_restore(inst, NEVER_MS, STR("{\"a\":"), STR(""), &scratch), -1);
+    assert_int_equal(instance_restore(inst, STR("{\"a\":"), STR(""), &scratch), -1);
     instance_free(inst);
     inst = entity_new();
-    assert_int_equal(instance_restore(inst, NEVER_MS, STR("{}"), STR("\x09"), &scratch), -1);
+    assert_int_equal(instance_restore(inst, STR("{}"), STR("\x09"), &scratch), -1);
     instance_free(inst);
     inst = entity_new(); /* an addition that does not fit */
-    assert_int_equal(instance_restore(inst, NEVER_MS, STR("{\"a\":[]}"), STR("\3\1a\2"), &scratch),
-                     -1);
+    assert_int_equal(instance_restore(inst, STR("{\"a\":[]}"), STR("\3\1a\2"), &scratch), -1);
     instance_free(inst);
     inst = orchestration_new();
-    assert_int_equal(instance_restore(inst, NEVER_MS, STR(""), STR("\3\0\0"), &scratch), -1);
+    assert_int_equal(instance_restore(inst, STR(""), STR("\3\0\0"), &scratch), -1);
     instance_free(inst);
 }
 

@@ -48,7 +48,8 @@ static void expect_stats(ks_test *t, const char *body)
     expect(ks_test_get(t, "/api/Stats"), 200, body);
 }
 
-static void expect_peek(ks_test *t, const char *id, const char *format, ...)
+__attribute__((format(printf, 3, 4))) static void expect_peek(ks_test *t, const char *id,
+                                                              const char *format, ...)
 {
     char want[512], rest[400];
     va_list args;

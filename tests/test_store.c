@@ -264,7 +264,7 @@ static void take_due(void *ctx, const struct due *due)
 static void expire(struct world *w, const char *id, int64_t due_ms)
 {
     struct buf log = {0};
-    instance_log_expire(&log, due_ms);
+    entity_log_line(&log, LINE_EXPIRE, due_ms, STR(""));
     world_change(w, create_list(w, id), (struct str){log.at, log.len});
     buf_free(&log);
 }

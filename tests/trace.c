@@ -43,7 +43,7 @@ static void put_events(struct world *w, const struct buf *log)
         if (event_is_incoming(e.type))
             buf_printf(text, " at %lld", (long long)e.time_ms);
         if (e.type == EVENT_TIMER_CREATED)
-            buf_printf(text, " due %lld", (long long)e.time_ms);
+            buf_printf(text, " due %lld", (long long)e.due_ms);
         if (e.val)
             put_val(w, e.val);
         buf_byte(text, '\n');
@@ -72,7 +72,10 @@ static void put_outcome(struct world *w, const struct outcome *o)
 
 static void put_status(struct world *w)
 {
-    static const char *const names[] = {"missing", "running", "completed", "failed"};
+    static const char *const names[] =
+        {[KS_MISSING] = "missing",       [KS_PENDING] = "pending",        [KS_RUNNING] = "running",
+         [KS_SUSPENDED] = "suspended",   [KS_COMPLETED] = "completed",    [KS_FAILED] = "failed",
+         [KS_TERMINATED] = "terminated", [KS_QUARANTINED] = "quarantined"};
     struct buf *text = &w->trace->text;
     buf_printf(text, "  %s", names[w->inst->status]);
     if (w->inst->status != KS_RUNNING)
@@ -104,7 +107,7 @@ static void restart(struct world *w)
     struct buf *history = &w->inst->orchestration.history;
     struct instance *again = instance_make(w);
     struct str log = {history->at, history->len};
-    assert_int_equal(instance_restore(again, NEVER_MS, STR(""), log, &w->mem), 0);
+    assert_int_equal(instance_restore(again, STR(""), log, &w->mem), 0);
     assert_int_equal(again->due_ms, w->inst->due_ms);
     assert_int_equal(again->status, w->inst->status);
     assert_int_equal(again->orchestration.last_ms, w->inst->orchestration.last_ms);
@@ -160,14 +163,14 @@ static const ks_val *json(struct world *w, const char *line)
 static void complete(struct world *w, uint32_t id, const ks_val *val)
 {
     const struct pending *pending = instance_pending(w->inst, id);
-    assert_true(pending && pending->is_activity);
+    assert_true(pending && pending->kind == PENDING_ACTIVITY);
     turn(w, &(struct event){.type = EVENT_TASK_COMPLETED, .id = id, .val = val});
 }
 
 static void fire(struct world *w, uint32_t id)
 {
     const struct pending *pending = instance_pending(w->inst, id);
-    assert_true(pending && !pending->is_activity);
+    assert_true(pending && pending->kind == PENDING_TIMER);
     if (pending->due_ms > w->now_ms)
         w->now_ms = pending->due_ms;
     turn(w, &(struct event){.type = EVENT_TIMER_FIRED, .id = id});
@@ -203,7 +206,7 @@ static void run_line(struct world *w, const char *line)
         while (n--)
             complete(w, n, ks_integer(&w->mem, n));
     } else if (strcmp(command, "change") == 0) {
-        w->functions[0].orchestration = w->program->changed;
+        w->functions[0].orchestration.run = w->program->changed;
         w->trace->was_changed = true;
         drop_session(w);
     } else if (strcmp(command, "remove") == 0) {

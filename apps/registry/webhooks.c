@@ -59,17 +59,12 @@ static bool has_id(ks_http *h, const char *id, const char *function)
 
 static bool is_open(ks_http *h, const char *id)
 {
-    switch (ks_status(h, id)) {
-    case KS_RUNNING:
-        return true;
-    case KS_MISSING:
+    if (ks_status(h, id) == KS_MISSING)
         REFUSE(h, 404, "Unable to find workflow with id %s", id);
-        return false;
-    case KS_COMPLETED:
-    case KS_FAILED:
-        break;
-    }
-    REFUSE(h, 409, "Instance %s is not active.", id);
+    else if (ks_get(ks_state(h, LIST(id)), "closedAt"))
+        REFUSE(h, 409, "Instance %s is not active.", id);
+    else
+        return true;
     return false;
 }
 
@@ -158,8 +153,7 @@ int webhook_peek(ks_http *h)
     const char *id = ks_route(h, "id");
     if (!has_id(h, id, "Peek"))
         return 0;
-    ks_runtime_status status = ks_status(h, id);
-    if (status == KS_MISSING)
+    if (ks_status(h, id) == KS_MISSING)
         return REFUSE(h, 404, "Unable to find workflow with id %s", id);
     if (ks_wants_events(h))
         return ks_reply_events(h, LIST(id), feed_list);
@@ -168,7 +162,8 @@ int webhook_peek(ks_http *h)
     ks_put(h->mem, registry, "id", ks_get(list, "id"));
     ks_put(h->mem, registry, "items", ks_get(list, "items"));
     ks_val *answer = ks_object(h->mem);
-    ks_put(h->mem, answer, "status", ks_string(h->mem, status == KS_RUNNING ? "Open" : "Closed"));
+    ks_put(h->mem, answer, "status",
+           ks_string(h->mem, ks_get(list, "closedAt") ? "Closed" : "Open"));
     ks_put(h->mem, answer, "registry", registry);
     return ks_reply_json(h, 200, times(h, answer, list));
 }

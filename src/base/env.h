@@ -59,6 +59,10 @@ struct env {
      * holder's pid (0: unknown) when somebody has it. */
     int (*disk_lock)(void *self, const char *path, int *ret_file, int64_t *ret_pid);
 
+    /* A few words that live through the end of the process, though not of the machine: a page of a
+     * mapped file. NULL: there are none. See quarantine.c. */
+    uint64_t *blackbox;
+
     /* Run a job in the background. Two lanes, so that work that blocks for long (activities)
      * never stands before the checkpoint. */
     void (*submit)(void *self, struct job *job, bool is_activity);

@@ -178,9 +178,11 @@ void val_write_json(struct buf *out, const ks_val *val)
     case KS_ERROR:
         buf_str(out, "{\"type\":");
         write_string(out, str_of(val->error->type));
-        write_member(out, STR("message"), &(ks_val){.type = KS_STRING,
-                                                    .len = (uint32_t)strlen(val->error->message),
-                                                    .text = val->error->message}, false);
+        write_member(out, STR("message"),
+                     &(ks_val){.type = KS_STRING,
+                               .len = (uint32_t)strlen(val->error->message),
+                               .text = val->error->message},
+                     false);
         if (val->error->cause)
             write_member(out, STR("cause"), val->error->cause, false);
         buf_byte(out, '}');

@@ -430,9 +430,8 @@ bool val_equal(const ks_val *a, const ks_val *b)
     case KS_BOOLEAN:
         return a->is_true == b->is_true;
     case KS_INTEGER:
+    case KS_REAL: /* by its bits: 0.0 is not -0.0 */
         return a->integer == b->integer;
-    case KS_REAL:
-        return memcmp(&a->real, &b->real, sizeof a->real) == 0;
     case KS_STRING:
         return memcmp(a->text, b->text, a->len) == 0;
     case KS_ARRAY:

@@ -19,19 +19,22 @@ static uint32_t hash_nocase(uint32_t hash, struct str s)
     return hash;
 }
 
-static struct str operation_of(const ks_function *fn)
+/* What tells functions of one name apart. */
+static struct str variant_of(const ks_function *fn)
 {
+    if (fn->kind == KS_FN_ORCHESTRATION)
+        return str_of(fn->orchestration.version);
     return fn->kind == KS_FN_ENTITY ? str_of(fn->entity.operation) : (struct str){"", 0};
 }
 
 static const ks_function **slot_of(const struct app *app, ks_kind space, struct str name,
-                                   struct str operation)
+                                   struct str variant)
 {
-    uint32_t hash = hash_nocase(hash_nocase(2166136261u ^ (uint32_t)space, name), operation);
+    uint32_t hash = hash_nocase(hash_nocase(2166136261u ^ (uint32_t)space, name), variant);
     size_t i = hash & app->mask;
     while (app->slots[i] && !(space_of(app->slots[i]->kind) == space &&
                               str_is_nocase(str_of(app->slots[i]->name), name) &&
-                              str_is_nocase(operation_of(app->slots[i]), operation)))
+                              str_is_nocase(variant_of(app->slots[i]), variant)))
         i = (i + 1) & app->mask;
     return &app->slots[i];
 }
@@ -53,7 +56,7 @@ static bool is_whole(const ks_function *fn)
     case KS_FN_END:
         return false;
     case KS_FN_ORCHESTRATION:
-        return fn->orchestration;
+        return fn->orchestration.run && fn->orchestration.version;
     case KS_FN_ACTIVITY:
     case KS_FN_ACTIVITY_INLINE:
         return fn->activity;
@@ -85,7 +88,7 @@ static int add_all(struct app *app, const ks_function *functions, char *ret_why,
             return -1;
         }
         const ks_function **slot = slot_of(app, space_of(fn->kind), str_of(fn->name),
-                                           operation_of(fn));
+                                           variant_of(fn));
         if (*slot) {
             snprintf(ret_why, why_size, "\"%s\" stands twice in the table of functions", fn->name);
             return -1;
@@ -125,9 +128,17 @@ void app_free(struct app *app)
     app->slots = NULL;
 }
 
-const ks_function *app_orchestration(const struct app *app, struct str name)
+const ks_function *app_orchestration(const struct app *app, struct str name, struct str version)
 {
-    return *slot_of(app, KS_FN_ORCHESTRATION, name, (struct str){"", 0});
+    return *slot_of(app, KS_FN_ORCHESTRATION, name, version);
+}
+
+const ks_function *app_newest_orchestration(const struct app *app, struct str name)
+{
+    for (const ks_function *fn = app->functions; fn->kind != KS_FN_END; fn++)
+        if (fn->kind == KS_FN_ORCHESTRATION && str_is_nocase(str_of(fn->name), name))
+            return fn;
+    return NULL;
 }
 
 const ks_function *app_activity(const struct app *app, struct str name)

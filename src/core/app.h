@@ -22,7 +22,9 @@ int app_init(struct app *app, const ks_function *functions, const ks_function *b
 void app_free(struct app *app);
 
 /* NULL when there is none. */
-const ks_function *app_orchestration(const struct app *app, struct str name);
+const ks_function *app_orchestration(const struct app *app, struct str name, struct str version);
+/* What a start without a version gets. */
+const ks_function *app_newest_orchestration(const struct app *app, struct str name);
 const ks_function *app_activity(const struct app *app, struct str name); /* of either kind */
 const ks_function *app_operation(const struct app *app, struct str entity, struct str operation);
 

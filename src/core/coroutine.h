@@ -14,8 +14,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* Bytes of stack a coroutine has; more, and it faults. */
-enum { COROUTINE_STACK_BYTES = 64 * 1024 };
+/* Bytes of stack a coroutine has; more, and it faults. And what most of them really use. */
+enum { COROUTINE_STACK_BYTES = 64 * 1024, COROUTINE_TOUCHED_BYTES = 8 * 1024 };
 
 struct coroutine;
 struct coroutine_pool {

@@ -9,7 +9,7 @@ struct entity_step {
     struct doc_undo *undo;
     const char *error; /* the first */
     bool is_deleted;
-    int64_t due_ms;
+    int64_t expires_ms; /* 0: not said */
 };
 
 /* The public context stands first in its step. */
@@ -67,7 +67,20 @@ void ks_delete(ks_entity *e)
 
 void entity_expire(ks_entity *e, int64_t due_ms)
 {
-    step_of(e)->due_ms = due_ms;
+    step_of(e)->expires_ms = due_ms;
+}
+
+void ks_request(ks_entity *e, ks_ref entity, const char *operation, const ks_val *arg,
+                const char *answer)
+{
+    const struct instance *inst = step_of(e)->inst;
+    struct message m = {.type = MESSAGE_CALL,
+                        .target = entity_id(e->out->mem, str_of(entity.entity), str_of(entity.key)),
+                        .name = str_of(operation),
+                        .val = arg,
+                        .details = ks_string(e->mem, answer),
+                        .from = {.id = {inst->id, inst->id_len}, .uid = inst->uid}};
+    outbox_send(e->out, &m);
 }
 
 static const ks_val *run(struct entity_step *s, const struct app *app, const struct message *m)
@@ -91,7 +104,7 @@ struct entity_result entity_step(struct instance *inst, const struct app *app,
     struct str name, key;
     size_t log_len = outcome->log->len;
     ks_outbox out = {.mem = outcome->mem};
-    struct entity_step s = {.inst = inst, .log = outcome->log, .due_ms = inst->due_ms};
+    struct entity_step s = {.inst = inst, .log = outcome->log};
     if (!entity_id_parts((struct str){inst->id, inst->id_len}, &name, &key))
         key = (struct str){"", 0};
     s.entity = (ks_entity){.mem = step_mem,
@@ -108,10 +121,8 @@ struct entity_result entity_step(struct instance *inst, const struct app *app,
                ks_error_type(val), ks_text(val));
         return (struct entity_result){.val = val};
     }
-    if (s.due_ms != inst->due_ms) {
-        inst->due_ms = s.due_ms;
-        instance_log_expire(outcome->log, s.due_ms);
-    }
+    if (s.expires_ms != 0)
+        entity_add_line(inst, outcome->log, LINE_EXPIRE, s.expires_ms, (struct str){"", 0});
     outbox_append(&outcome->out, &out);
     return (struct entity_result){.val = val, .is_deleted = s.is_deleted};
 }

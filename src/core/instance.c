@@ -1,6 +1,12 @@
-/* An entity's log has, beside the patches of doc.h:
+/* An entity's log has, beside the patches of doc.h, lines:
  *
- *     16 expire   zigzag: when the entity is to be deleted
+ *     16 expire    due zigzag
+ *     17 lock      owner string
+ *     18 unlock
+ *     19 defer     message string
+ *     20 undefer
+ *     21 later     due zigzag, message string
+ *     22 now
  */
 #include "core/instance.h"
 
@@ -11,6 +17,8 @@
 
 /* A document up to this size is saved whole each time. */
 enum { SAVE_WHOLE_BYTES = 4096 };
+
+static void aside_free(struct aside *a);
 
 struct instance *instance_new(uint64_t uid, enum instance_kind kind, struct str id, struct str name,
                               int64_t created_ms)
@@ -37,6 +45,7 @@ void instance_free(struct instance *inst)
     if (inst->kind == INSTANCE_ENTITY) {
         doc_free(&inst->entity.doc);
         buf_free(&inst->entity.unsaved);
+        aside_free(inst->entity.aside);
     } else {
         assert(!inst->orchestration.session);
         buf_free(&inst->orchestration.history);
@@ -59,6 +68,15 @@ static void pending_compact(struct pending_list *list)
     list->done = 0;
 }
 
+static void pending_count(struct pending_list *list, enum pending_kind kind, bool is_more)
+{
+    uint32_t n = is_more ? 1u : UINT32_MAX;
+    if (kind == PENDING_TIMER)
+        list->timers += n;
+    else if (kind == PENDING_ACTIVITY)
+        list->activities += n;
+}
+
 static int pending_add(struct pending_list *list, const struct pending *p)
 {
     if (list->len && list->at[list->len - 1].id >= p->id)
@@ -68,7 +86,7 @@ static int pending_add(struct pending_list *list, const struct pending *p)
         list->at = die_realloc(list->at, list->cap * sizeof list->at[0]);
     }
     list->at[list->len++] = *p;
-    list->activities += p->is_activity;
+    pending_count(list, p->kind, true);
     return 0;
 }
 
@@ -86,13 +104,13 @@ static struct pending *pending_find(const struct pending_list *list, uint32_t id
     return is_there ? &list->at[low] : NULL;
 }
 
-static int pending_take(struct pending_list *list, uint32_t id, bool is_activity)
+static int pending_take(struct pending_list *list, uint32_t id, enum pending_kind kind)
 {
     struct pending *p = pending_find(list, id);
-    if (!p || p->is_activity != is_activity)
+    if (!p || p->kind != kind)
         return -1;
     p->is_done = true;
-    list->activities -= is_activity;
+    pending_count(list, kind, false);
     if (++list->done > list->len / 2)
         pending_compact(list);
     return 0;
@@ -101,14 +119,18 @@ static int pending_take(struct pending_list *list, uint32_t id, bool is_activity
 static int64_t pending_due(const struct pending_list *list)
 {
     int64_t due_ms = NEVER_MS;
-    if (list->activities == list->len - list->done)
-        return due_ms;
-    for (uint32_t i = 0; i < list->len; i++) {
+    for (uint32_t i = 0; i < list->len && list->timers; i++) {
         const struct pending *p = &list->at[i];
-        if (!p->is_done && !p->is_activity && p->due_ms < due_ms)
+        if (!p->is_done && p->kind == PENDING_TIMER && p->due_ms < due_ms)
             due_ms = p->due_ms;
     }
     return due_ms;
+}
+
+static void pending_clear(struct pending_list *list)
+{
+    free(list->at);
+    *list = (struct pending_list){0};
 }
 
 size_t instance_bytes(const struct instance *inst)
@@ -125,32 +147,69 @@ const struct pending *instance_pending(const struct instance *inst, uint32_t id)
     return pending_find(&inst->orchestration.pending, id);
 }
 
-/* ---- applying ---- */
+/* ---- applying events ---- */
 
 static int timer_is_gone(struct instance *inst, uint32_t id)
 {
     struct pending_list *list = &inst->orchestration.pending;
     const struct pending *p = pending_find(list, id);
     bool was_first = p && p->due_ms == inst->due_ms;
-    if (pending_take(list, id, false) < 0)
+    if (pending_take(list, id, PENDING_TIMER) < 0)
         return -1;
     if (was_first)
         inst->due_ms = pending_due(list);
     return 0;
 }
 
-static void orchestration_is_over(struct instance *inst, size_t output_bytes)
+static int ask(struct instance *inst, const struct event *e, size_t at_bytes,
+               enum pending_kind kind)
 {
-    struct orchestration *o = &inst->orchestration;
-    free(o->pending.at);
-    o->pending = (struct pending_list){0};
-    o->output_bytes = output_bytes;
-    inst->due_ms = NEVER_MS;
+    struct pending p = {.id = e->id,
+                        .kind = (uint8_t)kind,
+                        .history_bytes = (uint32_t)at_bytes,
+                        .due_ms = e->due_ms};
+    if (kind == PENDING_TIMER && e->due_ms < inst->due_ms)
+        inst->due_ms = e->due_ms;
+    return pending_add(&inst->orchestration.pending, &p);
 }
 
-static int apply_event(struct instance *inst, const struct event *e, size_t at_bytes, bool is_error)
+static int is_over(struct instance *inst, ks_runtime_status status, size_t at_bytes)
 {
     struct orchestration *o = &inst->orchestration;
+    pending_clear(&o->pending);
+    o->output_bytes = at_bytes;
+    inst->due_ms = NEVER_MS;
+    inst->status = (uint8_t)status;
+    return 0;
+}
+
+static void forget_history(struct instance *inst)
+{
+    struct orchestration *o = &inst->orchestration;
+    pending_clear(&o->pending);
+    o->output_bytes = 0;
+    o->status_bytes = 0;
+    o->lock_bytes = 0;
+    inst->due_ms = NEVER_MS;
+    inst->status = KS_RUNNING;
+    inst->saved_bytes = 0;
+}
+
+static int start_fired(struct instance *inst)
+{
+    if (pending_take(&inst->orchestration.pending, EVENT_ID_START, PENDING_TIMER) < 0)
+        return -1;
+    inst->due_ms = pending_due(&inst->orchestration.pending);
+    if (inst->status == KS_PENDING)
+        inst->status = KS_RUNNING;
+    return 0;
+}
+
+static int apply_event(struct instance *inst, const struct event *e, size_t at_bytes)
+{
+    struct orchestration *o = &inst->orchestration;
+    const uint8_t *history = (const uint8_t *)o->history.at;
+    const struct pending *start;
     if (event_is_incoming(e->type))
         o->last_ms = e->time_ms;
     switch (e->type) {
@@ -158,26 +217,119 @@ static int apply_event(struct instance *inst, const struct event *e, size_t at_b
     case EVENT_EVENT_RAISED:
     case EVENT_TASK_RAN:
     case EVENT_MESSAGE_SENT:
+    case EVENT_CONTINUED_AS_NEW: /* see cut() */
+    case EVENT_EXECUTION_REWOUND:
         return 0;
+    case EVENT_EXECUTION_SCHEDULED:
+        if (e->due_ms > e->time_ms)
+            inst->status = KS_PENDING;
+        inst->due_ms = e->due_ms;
+        o->pending.at = die_zalloc(sizeof o->pending.at[0]);
+        o->pending.cap = 1;
+        return pending_add(&o->pending,
+                           &(struct pending){.id = EVENT_ID_START, .due_ms = e->due_ms});
     case EVENT_TASK_SCHEDULED:
-        return pending_add(&o->pending, &(struct pending){.id = e->id,
-                                                          .is_activity = true,
-                                                          .history_bytes = (uint32_t)at_bytes});
+        return ask(inst, e, at_bytes, PENDING_ACTIVITY);
     case EVENT_TASK_COMPLETED:
-        return pending_take(&o->pending, e->id, true);
+        return pending_take(&o->pending, e->id, PENDING_ACTIVITY);
+    case EVENT_SUB_ORCHESTRATION_CREATED:
+        return ask(inst, e, at_bytes, PENDING_CHILD);
+    case EVENT_SUB_ORCHESTRATION_COMPLETED:
+        return pending_take(&o->pending, e->id, PENDING_CHILD);
+    case EVENT_ENTITY_CALLED:
+        return ask(inst, e, at_bytes, PENDING_CALL);
+    case EVENT_LOCK_REQUESTED:
+        o->lock_bytes = at_bytes;
+        return ask(inst, e, at_bytes, PENDING_LOCK);
+    case EVENT_LOCK_RELEASED:
+        o->lock_bytes = 0;
+        return 0;
+    case EVENT_ENTITY_RESPONDED:
+        return pending_take(&o->pending, e->id, PENDING_CALL) < 0
+                   ? pending_take(&o->pending, e->id, PENDING_LOCK)
+                   : 0;
     case EVENT_TIMER_CREATED:
-        if (e->time_ms < inst->due_ms)
-            inst->due_ms = e->time_ms;
-        return pending_add(&o->pending, &(struct pending){.id = e->id, .due_ms = e->time_ms});
+        return ask(inst, e, at_bytes, PENDING_TIMER);
     case EVENT_TIMER_FIRED:
+        return e->id == EVENT_ID_START ? start_fired(inst) : timer_is_gone(inst, e->id);
     case EVENT_TIMER_CANCELED:
         return timer_is_gone(inst, e->id);
-    case EVENT_EXECUTION_COMPLETED:
-        orchestration_is_over(inst, at_bytes);
-        inst->status = is_error ? KS_FAILED : KS_COMPLETED;
+    case EVENT_EXECUTION_SUSPENDED:
+        inst->status = KS_SUSPENDED;
         return 0;
+    case EVENT_EXECUTION_QUARANTINED:
+        inst->status = KS_QUARANTINED;
+        return 0;
+    case EVENT_TASK_ABANDONED:
+        return pending_take(&o->pending, e->id, PENDING_ACTIVITY) < 0
+                   ? pending_take(&o->pending, e->id, PENDING_CHILD)
+                   : 0;
+    case EVENT_EXECUTION_RESUMED:
+        start = pending_find(&o->pending, EVENT_ID_START);
+        inst->status = start && start->due_ms > e->time_ms ? KS_PENDING : KS_RUNNING;
+        return 0;
+    case EVENT_STATUS_SET:
+        o->status_bytes = at_bytes;
+        return 0;
+    case EVENT_EXECUTION_TERMINATED:
+        return is_over(inst, KS_TERMINATED, at_bytes);
+    case EVENT_EXECUTION_COMPLETED:
+        return is_over(inst, val_is_encoded_error(history[at_bytes + 1]) ? KS_FAILED : KS_COMPLETED,
+                       at_bytes);
     }
     return -1;
+}
+
+/* An instance that continued as new: its history begins behind this event. */
+static void begin_anew(struct instance *inst, struct reader *r)
+{
+    struct buf *history = &inst->orchestration.history;
+    size_t left = (size_t)(r->end - r->at);
+    uint8_t status = inst->status;
+    memmove(history->at, r->at, left);
+    history->len = left;
+    forget_history(inst);
+    inst->status = status;
+    *r = reader_of(history->at, left);
+}
+
+static int apply_range(struct instance *inst, size_t from, size_t len);
+
+/* A rewound instance: what it did since a place never was. The event itself stays. */
+static int cut(struct instance *inst, size_t cut_bytes, size_t event_bytes, struct reader *r)
+{
+    struct buf *history = &inst->orchestration.history;
+    const uint8_t *start = (const uint8_t *)history->at;
+    if (cut_bytes > event_bytes)
+        return -1;
+    size_t rest = history->len - event_bytes;
+    size_t behind = (size_t)(r->at - start) - event_bytes;
+    memmove(history->at + cut_bytes, history->at + event_bytes, rest);
+    history->len = cut_bytes + rest;
+    forget_history(inst);
+    *r = reader_of(history->at + cut_bytes + behind, rest - behind);
+    return apply_range(inst, 0, cut_bytes);
+}
+
+static int apply_range(struct instance *inst, size_t from, size_t len)
+{
+    struct buf *history = &inst->orchestration.history;
+    struct reader r = reader_of(history->at + from, len);
+    while (!reader_is_at_end(&r)) {
+        struct event e;
+        size_t at_bytes = (size_t)(r.at - (const uint8_t *)history->at);
+        event_decode(&r, NULL, &e);
+        if (r.is_bad || (status_is_final(inst->status) && e.type != EVENT_EXECUTION_REWOUND))
+            return -1; /* nothing else follows an end */
+        if (e.type == EVENT_EXECUTION_REWOUND && (size_t)e.due_ms != at_bytes &&
+            cut(inst, (size_t)e.due_ms, at_bytes, &r) < 0)
+            return -1;
+        if (e.type == EVENT_CONTINUED_AS_NEW)
+            begin_anew(inst, &r);
+        else if (apply_event(inst, &e, at_bytes) < 0)
+            return -1;
+    }
+    return r.is_bad ? -1 : 0;
 }
 
 static int apply_history(struct instance *inst, const void *log, size_t len)
@@ -185,29 +337,153 @@ static int apply_history(struct instance *inst, const void *log, size_t len)
     struct buf *history = &inst->orchestration.history;
     size_t from = history->len;
     buf_append(history, log, len);
-    const uint8_t *start = (const uint8_t *)history->at;
-    struct reader r = reader_of(history->at + from, len);
-    while (!reader_is_at_end(&r)) {
-        struct event e;
-        size_t at_bytes = (size_t)(r.at - start);
-        if (inst->status != KS_RUNNING)
-            return -1; /* nothing follows an end */
-        event_decode(&r, NULL, &e);
-        bool is_error = false;
-        if (e.type == EVENT_EXECUTION_COMPLETED && !r.is_bad)
-            is_error = val_is_encoded_error(start[at_bytes + 1]);
-        if (r.is_bad || apply_event(inst, &e, at_bytes, is_error) < 0)
-            return -1;
-    }
-    return r.is_bad ? -1 : 0;
+    return apply_range(inst, from, len);
 }
 
-enum { LOG_EXPIRE = 16 };
+/* ---- applying an entity's lines ---- */
 
-void instance_log_expire(struct buf *log, int64_t due_ms)
+static struct aside *aside_of(struct entity *e)
 {
-    buf_byte(log, LOG_EXPIRE);
-    buf_zigzag(log, due_ms);
+    if (!e->aside) {
+        e->aside = die_zalloc(sizeof *e->aside);
+        e->aside->expires_ms = NEVER_MS;
+    }
+    return e->aside;
+}
+
+static void aside_free(struct aside *a)
+{
+    if (!a)
+        return;
+    for (struct kept_message *m = a->first, *next; m; m = next) {
+        next = m->next;
+        free(m);
+    }
+    for (struct kept_message *m = a->later, *next; m; m = next) {
+        next = m->next;
+        free(m);
+    }
+    free(a->owner);
+    free(a);
+}
+
+static struct kept_message *kept_new(struct str message, int64_t due_ms)
+{
+    struct kept_message *m = die_malloc(sizeof *m + message.len);
+    *m = (struct kept_message){.due_ms = due_ms, .len = message.len};
+    memcpy(m->bytes, message.at, message.len);
+    return m;
+}
+
+static void keep_last(struct aside *a, struct kept_message *m)
+{
+    if (a->last)
+        a->last->next = m;
+    else
+        a->first = m;
+    a->last = m;
+}
+
+static void keep_in_order(struct aside *a, struct kept_message *m)
+{
+    struct kept_message **at = &a->later;
+    while (*at && (*at)->due_ms <= m->due_ms)
+        at = &(*at)->next;
+    m->next = *at;
+    *at = m;
+}
+
+static int drop_first(struct kept_message **first)
+{
+    struct kept_message *m = *first;
+    if (!m)
+        return -1;
+    *first = m->next;
+    free(m);
+    return 0;
+}
+
+static int apply_line(struct aside *a, enum entity_line line, int64_t due_ms, struct str text)
+{
+    int result = 0;
+    switch (line) {
+    case LINE_EXPIRE:
+        a->expires_ms = due_ms;
+        break;
+    case LINE_LOCK:
+        result = a->owner ? -1 : 0;
+        free(a->owner);
+        a->owner = die_strndup(text.at, text.len);
+        break;
+    case LINE_UNLOCK:
+        result = a->owner ? 0 : -1;
+        free(a->owner);
+        a->owner = NULL;
+        break;
+    case LINE_DEFER:
+        keep_last(a, kept_new(text, 0));
+        break;
+    case LINE_UNDEFER:
+        result = drop_first(&a->first);
+        if (!a->first)
+            a->last = NULL;
+        break;
+    case LINE_LATER:
+        keep_in_order(a, kept_new(text, due_ms));
+        break;
+    case LINE_NOW:
+        result = drop_first(&a->later);
+        break;
+    }
+    return result;
+}
+
+static bool line_has_due(enum entity_line line)
+{
+    return line == LINE_EXPIRE || line == LINE_LATER;
+}
+
+static bool line_has_text(enum entity_line line)
+{
+    return line == LINE_LOCK || line == LINE_DEFER || line == LINE_LATER;
+}
+
+void entity_log_line(struct buf *log, enum entity_line line, int64_t due_ms, struct str text)
+{
+    buf_byte(log, (uint8_t)line);
+    if (line_has_due(line))
+        buf_zigzag(log, due_ms);
+    if (line_has_text(line))
+        buf_string(log, text);
+}
+
+int entity_apply_line(struct instance *inst, enum entity_line line, struct reader *r)
+{
+    struct aside *a = aside_of(&inst->entity);
+    int64_t due_ms = line_has_due(line) ? read_zigzag(r) : 0;
+    struct str text = line_has_text(line) ? read_string(r) : (struct str){"", 0};
+    if (r->is_bad || apply_line(a, line, due_ms, text) < 0)
+        return -1;
+    inst->status = a->owner && strcmp(a->owner, QUARANTINE_OWNER) == 0 ? KS_QUARANTINED
+                                                                       : KS_RUNNING;
+    inst->due_ms = a->expires_ms;
+    if (a->later && a->later->due_ms < inst->due_ms)
+        inst->due_ms = a->later->due_ms;
+    if (!a->owner && !a->first && !a->later && a->expires_ms == NEVER_MS) {
+        aside_free(a);
+        inst->entity.aside = NULL;
+    }
+    return 0;
+}
+
+void entity_add_line(struct instance *inst, struct buf *log, enum entity_line line, int64_t due_ms,
+                     struct str text)
+{
+    size_t start = log->len + 1;
+    entity_log_line(log, line, due_ms, text);
+    struct reader r = reader_of(log->at + start, log->len - start);
+    if (entity_apply_line(inst, line, &r) < 0)
+        die("bug: %s cannot have line %d now", inst->id, (int)line);
 }
 
 static int apply_patches(struct instance *inst, const void *log, size_t len, ks_arena *scratch)
@@ -215,11 +491,12 @@ static int apply_patches(struct instance *inst, const void *log, size_t len, ks_
     struct reader r = reader_of(log, len);
     while (!reader_is_at_end(&r)) {
         uint8_t op = read_byte(&r);
-        if (op == LOG_EXPIRE) {
-            inst->due_ms = read_zigzag(&r);
+        struct doc_patch patch;
+        if (op >= LINE_EXPIRE && op <= LINE_NOW) {
+            if (entity_apply_line(inst, op, &r) < 0)
+                return -1;
             continue;
         }
-        struct doc_patch patch;
         doc_patch_decode(&r, op, scratch, &patch);
         if (r.is_bad || doc_apply(&inst->entity.doc, &patch, scratch, NULL))
             return -1;
@@ -248,15 +525,79 @@ int instance_apply(struct instance *inst, const void *log, size_t len, ks_arena 
     return 0;
 }
 
+/* ---- reading history ---- */
+
+static struct event event_at(const struct instance *inst, size_t at_bytes, ks_arena *mem)
+{
+    const struct buf *history = &inst->orchestration.history;
+    struct reader r = reader_of(history->at + at_bytes, history->len - at_bytes);
+    struct event e = {0};
+    if (at_bytes < history->len)
+        event_decode(&r, mem, &e);
+    return e;
+}
+
 const ks_val *instance_output(const struct instance *inst, ks_arena *mem)
 {
-    if (inst->kind != INSTANCE_ORCHESTRATION || inst->status == KS_RUNNING)
+    if (inst->kind != INSTANCE_ORCHESTRATION || !status_is_final(inst->status))
         return NULL;
-    const struct orchestration *o = &inst->orchestration;
-    struct reader r = reader_of(o->history.at + o->output_bytes, o->history.len - o->output_bytes);
-    struct event e;
-    event_decode(&r, mem, &e);
-    return e.val;
+    return event_at(inst, inst->orchestration.output_bytes, mem).val;
+}
+
+const ks_val *instance_custom_status(const struct instance *inst, ks_arena *mem)
+{
+    if (inst->kind == INSTANCE_ORCHESTRATION && inst->orchestration.status_bytes)
+        return event_at(inst, inst->orchestration.status_bytes, mem).val;
+    return ks_get(instance_details(inst, mem), "status"); /* of the run it continues */
+}
+
+/* How it started; that it was rewound to its very start may stand before it. */
+static struct event start_of(const struct instance *inst, ks_arena *mem)
+{
+    struct event e = {0};
+    if (inst->kind != INSTANCE_ORCHESTRATION)
+        return e;
+    const struct buf *history = &inst->orchestration.history;
+    struct reader r = reader_of(history->at, history->len);
+    do
+        event_decode(&r, mem, &e);
+    while (e.type == EVENT_EXECUTION_REWOUND && !reader_is_at_end(&r));
+    return e;
+}
+
+const ks_val *instance_input(const struct instance *inst, ks_arena *mem)
+{
+    return start_of(inst, mem).val;
+}
+
+const ks_val *instance_locks(const struct instance *inst, ks_arena *mem)
+{
+    if (inst->kind != INSTANCE_ORCHESTRATION || !inst->orchestration.lock_bytes)
+        return NULL;
+    return event_at(inst, inst->orchestration.lock_bytes, mem).val;
+}
+
+const ks_val *instance_history(const struct instance *inst, ks_arena *mem)
+{
+    const struct buf *history = &inst->orchestration.history;
+    ks_val *events = ks_array(mem);
+    struct reader r = reader_of(history->at, history->len);
+    while (!reader_is_at_end(&r)) {
+        struct event e;
+        event_decode(&r, mem, &e);
+        ks_push(mem, events, event_to_val(mem, &e));
+    }
+    return events;
+}
+
+void instance_event(const struct instance *inst, size_t at_bytes, ks_arena *mem, struct event *ret)
+{
+    *ret = event_at(inst, at_bytes, mem);
+}
+
+const ks_val *instance_details(const struct instance *inst, ks_arena *mem)
+{
+    return start_of(inst, mem).details;
 }
 
 /* ---- saving ---- */
@@ -270,23 +611,31 @@ static void save_orchestration(struct instance *inst, struct buf *out, struct im
 {
     struct orchestration *o = &inst->orchestration;
     ks_arena mem;
-    struct event e;
     arena_init(&mem, 1024);
     ret->is_whole = inst->saved_bytes == 0;
     ret->log = (struct str){o->history.at + inst->saved_bytes, o->history.len - inst->saved_bytes};
-    size_t input_len = 0;
-    if (ret->is_whole && o->history.len) {
-        struct reader r = reader_of(o->history.at, o->history.len);
-        event_decode(&r, &mem, &e);
-        val_write_json(out, e.val);
-        input_len = out->len;
-    }
-    if (inst->status != KS_RUNNING)
+    if (ret->is_whole && o->history.len)
+        val_write_json(out, instance_input(inst, &mem));
+    size_t input_len = out->len;
+    if (status_is_final(inst->status))
         val_write_json(out, instance_output(inst, &mem));
     ret->input = (struct str){out->at, input_len};
     ret->output = view(out, input_len);
     inst->saved_bytes = o->history.len;
     arena_free(&mem);
+}
+
+/* What a whole image of the document does not say: lines that make it again. */
+static void write_aside(const struct aside *a, struct buf *out)
+{
+    if (a->expires_ms != NEVER_MS)
+        entity_log_line(out, LINE_EXPIRE, a->expires_ms, (struct str){"", 0});
+    if (a->owner)
+        entity_log_line(out, LINE_LOCK, 0, str_of(a->owner));
+    for (const struct kept_message *m = a->first; m; m = m->next)
+        entity_log_line(out, LINE_DEFER, 0, (struct str){m->bytes, m->len});
+    for (const struct kept_message *m = a->later; m; m = m->next)
+        entity_log_line(out, LINE_LATER, m->due_ms, (struct str){m->bytes, m->len});
 }
 
 static void save_entity(struct instance *inst, struct buf *out, struct image *ret)
@@ -296,7 +645,11 @@ static void save_entity(struct instance *inst, struct buf *out, struct image *re
     ret->is_whole = inst->saved_bytes == 0 || log_bytes > e->doc.mem.used_bytes;
     if (ret->is_whole) {
         val_write_json(out, e->doc.root);
-        ret->state = view(out, 0);
+        size_t state_len = out->len;
+        if (e->aside)
+            write_aside(e->aside, out);
+        ret->state = (struct str){out->at, state_len};
+        ret->log = view(out, state_len);
     } else {
         buf_append(out, e->unsaved.at, e->unsaved.len);
         ret->log = view(out, 0);
@@ -329,13 +682,11 @@ int64_t instance_wake_ms(const struct instance *inst)
     return has_activities ? 0 : inst->due_ms;
 }
 
-int instance_restore(struct instance *inst, int64_t wake_ms, struct str state, struct str log,
-                     ks_arena *scratch)
+int instance_restore(struct instance *inst, struct str state, struct str log, ks_arena *scratch)
 {
     const char *why = NULL;
     if (inst->kind == INSTANCE_ENTITY) {
         struct entity *e = &inst->entity;
-        inst->due_ms = wake_ms;
         if (state.len) {
             const ks_val *val = val_read_json(scratch, state, &why);
             if (!val)

@@ -30,12 +30,20 @@ enum instance_kind { INSTANCE_ORCHESTRATION = 1, INSTANCE_ENTITY = 2 };
 /* Nothing is due; later than any time. */
 #define NEVER_MS INT64_MAX
 
+enum pending_kind {
+    PENDING_TIMER,
+    PENDING_ACTIVITY,
+    PENDING_CHILD, /* a sub-orchestration */
+    PENDING_CALL,  /* of an entity */
+    PENDING_LOCK
+};
+
 struct pending {
     uint32_t id;
+    uint8_t kind;           /* enum pending_kind */
     bool is_done;           /* taken out, but not yet out of the array */
-    bool is_activity;       /* else a timer */
+    uint32_t history_bytes; /* where the command stands that asked for it */
     int64_t due_ms;         /* timer */
-    uint32_t history_bytes; /* activity: where its TaskScheduled stands */
 };
 
 /* Sorted by id, since ids only grow. */
@@ -44,20 +52,43 @@ struct pending_list {
     uint32_t len;
     uint32_t cap;
     uint32_t done;       /* how many of them are */
+    uint32_t timers;     /* how many are timers and not done */
     uint32_t activities; /* how many are activities and not done */
 };
 
 struct orchestration {
     struct buf history;
-    size_t output_bytes; /* where in history the result of ExecutionCompleted stands; 0: running */
+    size_t output_bytes; /* where in history the event stands that ended it; 0: it goes on */
+    size_t status_bytes; /* where in history its custom status stands; 0: none */
     struct pending_list pending;
     struct session *session; /* the resident coroutine, or NULL; see session.h */
     int64_t last_ms;         /* time of the last turn; the next is not before it */
+    size_t lock_bytes;       /* where in history the locks it has or waits for stand; 0: none */
+};
+
+/* Whose critical section a quarantined entity is in. */
+#define QUARANTINE_OWNER "$quarantine"
+
+/* A message that an entity keeps for later, encoded. */
+struct kept_message {
+    struct kept_message *next;
+    int64_t due_ms; /* of those that are to be done at a time */
+    size_t len;
+    char bytes[];
+};
+
+/* What few entities have. */
+struct aside {
+    char *owner;                       /* whose critical section it is in; NULL: nobody's */
+    struct kept_message *first, *last; /* came while it was locked, in order */
+    struct kept_message *later;        /* to be done at a time, in the order of it */
+    int64_t expires_ms;                /* NEVER_MS */
 };
 
 struct entity {
     struct doc doc;
-    struct buf unsaved; /* patches since the last save, while the document is large */
+    struct buf unsaved;  /* log since the last save, while the document is large */
+    struct aside *aside; /* NULL: nothing */
 };
 
 struct instance {
@@ -101,11 +132,39 @@ int instance_apply(struct instance *inst, const void *log, size_t len, ks_arena 
 /* For an entity whose document has the changes already: keeps the bytes for the next save. */
 void instance_note(struct instance *inst, const void *log, size_t len);
 
-/* Log bytes that have an entity deleted at a time. */
-void instance_log_expire(struct buf *log, int64_t due_ms);
+/* An entity's log lines beside patches; append them to a log, then instance_apply() or, where the
+ * document has the patches among them already, instance_note() and entity_apply_line(). */
+enum entity_line {
+    LINE_EXPIRE = 16, /* due: the entity goes then */
+    LINE_LOCK = 17,   /* owner */
+    LINE_UNLOCK = 18,
+    LINE_DEFER = 19,   /* message: came while locked */
+    LINE_UNDEFER = 20, /* the first of those is being done */
+    LINE_LATER = 21,   /* due, message */
+    LINE_NOW = 22      /* the first of those is being done */
+};
+void entity_log_line(struct buf *log, enum entity_line line, int64_t due_ms, struct str text);
+int entity_apply_line(struct instance *inst, enum entity_line line, struct reader *r);
+/* Both at once. */
+void entity_add_line(struct instance *inst, struct buf *log, enum entity_line line, int64_t due_ms,
+                     struct str text);
 
+static inline bool status_is_final(int status)
+{
+    return status == KS_COMPLETED || status == KS_FAILED || status == KS_TERMINATED;
+}
 /* The result of an orchestration that is over, in mem; NULL while it runs. */
 const ks_val *instance_output(const struct instance *inst, ks_arena *mem);
+/* Its custom status, input and details of its start (event.h), in mem; NULL when there are none. */
+const ks_val *instance_custom_status(const struct instance *inst, ks_arena *mem);
+const ks_val *instance_input(const struct instance *inst, ks_arena *mem);
+const ks_val *instance_details(const struct instance *inst, ks_arena *mem);
+/* The ids of the entities it has locked or waits to lock; NULL: none. */
+const ks_val *instance_locks(const struct instance *inst, ks_arena *mem);
+/* Its history, an array of objects with the fields of event.h; in mem. */
+const ks_val *instance_history(const struct instance *inst, ks_arena *mem);
+/* The event that stands at a place in history. */
+void instance_event(const struct instance *inst, size_t at_bytes, ks_arena *mem, struct event *ret);
 
 /* About how much memory it takes. */
 size_t instance_bytes(const struct instance *inst);
@@ -133,9 +192,8 @@ void instance_unsave(struct instance *inst);
  * started again; NEVER_MS. What the checkpoint's due column says. */
 int64_t instance_wake_ms(const struct instance *inst);
 
-/* Makes a new instance (of the saved id, kind, times and wake time) whole with its saved state
- * (entity; may be empty) and the saved logs, in order. 0, or -1 when they are damaged. */
-int instance_restore(struct instance *inst, int64_t wake_ms, struct str state, struct str log,
-                     ks_arena *scratch);
+/* Makes a new instance (of the saved id, kind and times) whole with its saved state (entity; may be
+ * empty) and the saved logs, in order. 0, or -1 when they are damaged. */
+int instance_restore(struct instance *inst, struct str state, struct str log, ks_arena *scratch);
 
 #endif

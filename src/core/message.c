@@ -6,11 +6,15 @@
 
 const char *message_type_name(uint8_t type)
 {
-    static const char *const names[] = {[MESSAGE_START] = "start",
-                                        [MESSAGE_EVENT] = "event",
-                                        [MESSAGE_SIGNAL] = "signal",
-                                        [MESSAGE_TIMER] = "timer",
-                                        [MESSAGE_RESULT] = "result"};
+    static const char *const names[] =
+        {[MESSAGE_START] = "start",       [MESSAGE_EVENT] = "event",
+         [MESSAGE_SIGNAL] = "signal",     [MESSAGE_TIMER] = "timer",
+         [MESSAGE_RESULT] = "result",     [MESSAGE_CALL] = "call",
+         [MESSAGE_LOCK] = "lock",         [MESSAGE_UNLOCK] = "unlock",
+         [MESSAGE_RESPONSE] = "response", [MESSAGE_TERMINATE] = "terminate",
+         [MESSAGE_SUSPEND] = "suspend",   [MESSAGE_RESUME] = "resume",
+         [MESSAGE_REWIND] = "rewind",     [MESSAGE_RESTART] = "restart",
+         [MESSAGE_PURGE] = "purge",       [MESSAGE_QUARANTINE] = "quarantine"};
     return type < sizeof names / sizeof names[0] && names[type] ? names[type] : "unknown";
 }
 
@@ -40,12 +44,17 @@ void message_encode(struct buf *out, const struct message *m)
     buf_byte(out, (uint8_t)m->type);
     buf_varint(out, m->task_id);
     buf_varint(out, m->uid);
+    buf_zigzag(out, m->due_ms);
     buf_string(out, m->target);
     buf_string(out, m->name);
+    buf_string(out, m->from.id);
+    buf_varint(out, m->from.uid);
+    buf_varint(out, m->from.task_id);
     val_encode(out, m->val);
+    val_encode(out, m->details);
 }
 
-static struct str str_dup(ks_arena *mem, struct str s)
+struct str str_dup(ks_arena *mem, struct str s)
 {
     return (struct str){arena_strndup(mem, s.at, s.len), s.len};
 }
@@ -56,12 +65,28 @@ struct message *message_decode(struct reader *r, ks_arena *mem)
     m->type = read_byte(r);
     m->task_id = (uint32_t)read_varint(r);
     m->uid = read_varint(r);
+    m->due_ms = read_zigzag(r);
     m->target = str_dup(mem, read_string(r));
     m->name = str_dup(mem, read_string(r));
+    m->from.id = str_dup(mem, read_string(r));
+    m->from.uid = read_varint(r);
+    m->from.task_id = (uint32_t)read_varint(r);
     m->val = val_decode(mem, r);
-    if (m->type < MESSAGE_START || m->type > MESSAGE_RESULT)
+    m->details = val_decode(mem, r);
+    if (m->type < MESSAGE_START || m->type > MESSAGE_QUARANTINE)
         r->is_bad = true;
     return r->is_bad ? NULL : m;
+}
+
+struct message *message_copy(ks_arena *mem, const struct message *m)
+{
+    struct message *copy = arena_memdup(mem, m, sizeof *m);
+    copy->target = str_dup(mem, m->target);
+    copy->name = str_dup(mem, m->name);
+    copy->from.id = str_dup(mem, m->from.id);
+    copy->val = val_copy(mem, m->val);
+    copy->details = val_copy(mem, m->details);
+    return copy;
 }
 
 /* ---- entity ids ---- */
@@ -100,10 +125,23 @@ static bool has_only_good_bytes(struct str s)
     return utf8_is_valid(s);
 }
 
+static bool is_about_entity(enum message_type type)
+{
+    return type == MESSAGE_SIGNAL || type == MESSAGE_CALL || type == MESSAGE_LOCK ||
+           type == MESSAGE_UNLOCK;
+}
+
+/* Messages whose name is a function, event or operation. */
+static bool has_name(enum message_type type)
+{
+    return type == MESSAGE_START || type == MESSAGE_EVENT || type == MESSAGE_SIGNAL ||
+           type == MESSAGE_CALL;
+}
+
 static const char *check_target(const struct message *m)
 {
     struct str name, key;
-    if (m->type == MESSAGE_SIGNAL) {
+    if (is_about_entity(m->type)) {
         if (!entity_id_parts(m->target, &name, &key) || name.len == 0 || name.len > KS_NAME_MAX)
             return "an entity's name has to be 1 to 128 bytes";
         if (key.len > KS_ID_MAX)
@@ -114,6 +152,8 @@ static const char *check_target(const struct message *m)
     }
     if (m->target.len == 0 || m->target.len > KS_ID_MAX)
         return "an instance id has to be 1 to 256 bytes";
+    if (m->type == MESSAGE_RESUME && entity_id_parts(m->target, &name, &key))
+        return NULL;
     if (m->target.at[0] == '@' || !has_only_good_bytes(m->target))
         return "Instance ids must not start with @ or contain /, \\, #, ?, or control characters.";
     return NULL;
@@ -122,11 +162,13 @@ static const char *check_target(const struct message *m)
 const char *message_check(const struct message *m)
 {
     const char *why = check_target(m);
-    if (!why && (m->name.len == 0 || m->name.len > KS_NAME_MAX))
+    if (!why && has_name(m->type) && (m->name.len == 0 || m->name.len > KS_NAME_MAX))
         why = "a function's, event's or operation's name has to be 1 to 128 bytes";
     if (!why && !utf8_is_valid(m->name))
         why = "a function's, event's or operation's name has to be UTF-8";
-    return why ? why : val_check(m->val);
+    if (!why)
+        why = val_check(m->val);
+    return why ? why : val_check(m->details);
 }
 
 /* ---- the outbox ---- */
@@ -142,11 +184,7 @@ void outbox_send(ks_outbox *out, const struct message *m)
     }
     if (out->session && !session_sends(out->session, m))
         return; /* a replay: it was sent then */
-    struct message *copy = arena_memdup(out->mem, m, sizeof *m);
-    copy->target = str_dup(out->mem, m->target);
-    copy->name = str_dup(out->mem, m->name);
-    copy->val = val_copy(out->mem, m->val);
-    message_append(&out->sent, copy);
+    message_append(&out->sent, message_copy(out->mem, m));
 }
 
 void outbox_append(ks_outbox *out, ks_outbox *more)
@@ -161,29 +199,93 @@ void outbox_append(ks_outbox *out, ks_outbox *more)
     out->last_line = more->last_line;
 }
 
+static void send(ks_outbox *out, enum message_type type, const char *id, const char *name,
+                 const ks_val *val)
+{
+    outbox_send(out, &(struct message){.type = type,
+                                       .target = str_of(id),
+                                       .name = str_of(name),
+                                       .val = val});
+}
+
 void ks_start(ks_outbox *out, const char *orchestration, const char *id, const ks_val *input)
 {
+    send(out, MESSAGE_START, id, orchestration, input);
+}
+
+void ks_start_with(ks_outbox *out, const char *orchestration, const char *id, const ks_val *input,
+                   const ks_start_options *how)
+{
+    ks_arena *mem = out->mem;
+    ks_val *details = ks_object(mem);
+    if (how->version)
+        ks_put(mem, details, "version", ks_string(mem, how->version));
+    if (how->tags)
+        ks_put(mem, details, "tags", how->tags);
+    if (how->only_if_new)
+        ks_put(mem, details, "only_if_new", ks_boolean(mem, true));
     outbox_send(out, &(struct message){.type = MESSAGE_START,
                                        .target = str_of(id),
                                        .name = str_of(orchestration),
-                                       .val = input});
+                                       .val = input,
+                                       .details = details,
+                                       .due_ms = how->due_ms});
 }
 
 void ks_raise(ks_outbox *out, const char *id, const char *event, const ks_val *val)
 {
-    outbox_send(out, &(struct message){.type = MESSAGE_EVENT,
-                                       .target = str_of(id),
-                                       .name = str_of(event),
-                                       .val = val});
+    send(out, MESSAGE_EVENT, id, event, val);
+}
+
+void ks_signal_at(ks_outbox *out, ks_ref entity, const char *operation, const ks_val *arg,
+                  int64_t due_ms)
+{
+    struct str id = entity_id(out->mem, str_of(entity.entity), str_of(entity.key));
+    if (out->session && !session_may_signal(out->session, id) && !out->error)
+        out->error = "an entity is signaled in the critical section that has it; call it";
+    outbox_send(out, &(struct message){.type = MESSAGE_SIGNAL,
+                                       .target = id,
+                                       .name = str_of(operation),
+                                       .val = arg,
+                                       .due_ms = due_ms});
 }
 
 void ks_signal(ks_outbox *out, ks_ref entity, const char *operation, const ks_val *arg)
 {
-    struct str id = entity_id(out->mem, str_of(entity.entity), str_of(entity.key));
-    outbox_send(out, &(struct message){.type = MESSAGE_SIGNAL,
-                                       .target = id,
-                                       .name = str_of(operation),
-                                       .val = arg});
+    ks_signal_at(out, entity, operation, arg, 0);
+}
+
+void ks_terminate(ks_outbox *out, const char *id, const char *reason, bool with_children)
+{
+    send(out, MESSAGE_TERMINATE, id, with_children ? "children" : "", ks_string(out->mem, reason));
+}
+
+void ks_suspend(ks_outbox *out, const char *id, const char *reason)
+{
+    send(out, MESSAGE_SUSPEND, id, "", ks_string(out->mem, reason));
+}
+
+void ks_resume(ks_outbox *out, const char *id, const char *reason)
+{
+    send(out, MESSAGE_RESUME, id, "", ks_string(out->mem, reason));
+}
+
+void ks_rewind(ks_outbox *out, const char *id, int64_t event, const char *reason)
+{
+    outbox_send(out, &(struct message){.type = MESSAGE_REWIND,
+                                       .target = str_of(id),
+                                       .val = ks_string(out->mem, reason),
+                                       .details = ks_integer(out->mem, event)});
+}
+
+void ks_restart(ks_outbox *out, const char *id, const char *new_id)
+{
+    send(out, MESSAGE_RESTART, id, new_id ? new_id : "", NULL);
+}
+
+void ks_purge(ks_outbox *out, const char *id, bool with_children)
+{
+    send(out, MESSAGE_PURGE, id, with_children ? "children" : "", NULL);
 }
 
 void ks_log(ks_outbox *out, const char *format, ...)

@@ -44,6 +44,8 @@ struct session;
 struct session *session_new(struct instance *inst, const struct app *app,
                             struct coroutine_pool *pool);
 void session_free(struct session *s);
+/* Returned, failed or continued as new: nothing can be delivered to it any more. */
+bool session_is_over(const struct session *s);
 struct instance *session_instance(const struct session *s);
 
 /* One turn: an incoming event happens. Appends it and everything it leads to. The caller applies
@@ -53,6 +55,9 @@ void session_turn(struct session *s, const struct event *incoming, struct outcom
 /* The idempotency key of a call: the same whenever it runs again, and never another call's. */
 char *session_activity_key(ks_arena *mem, const struct instance *inst, uint32_t task_id);
 
+/* About how much memory it takes. */
+size_t session_bytes(const struct session *s);
+
 /* Sessions in the order they last ran, for whoever bounds them. */
 struct session_links {
     struct session *newer, *older;
@@ -61,6 +66,8 @@ struct session_links *session_links(struct session *s);
 
 /* For the outbox: records a send as a command. False in replay, when it is not to be sent again. */
 bool session_sends(struct session *s, const struct message *m);
+/* Not an entity that is locked by the critical section it is in. */
+bool session_may_signal(const struct session *s, struct str entity);
 bool session_is_replaying(const struct session *s);
 
 #endif

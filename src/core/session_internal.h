@@ -4,7 +4,17 @@
 
 #include "core/session.h"
 
-enum task_kind { TASK_ACTIVITY, TASK_TIMER, TASK_EVENT, TASK_ANY, TASK_ALL };
+enum task_kind {
+    TASK_ACTIVITY,
+    TASK_TIMER,
+    TASK_EVENT,
+    TASK_CHILD,
+    TASK_CALL,
+    TASK_LOCK,
+    TASK_ANY,
+    TASK_ALL,
+    TASK_RETRY
+};
 
 /* A composite that waits for a task. */
 struct task_parent {
@@ -25,6 +35,29 @@ struct ks_task {
     size_t child_count;
     size_t children_left;
     struct ks_task *winner; /* any */
+    struct retry *retry;    /* retry */
+};
+
+/* What a task with a policy is about. One attempt after the other, with a timer between them, and
+ * one beside each that has a time limit. */
+struct retry {
+    ks_retry policy;
+    bool is_child; /* else an activity */
+    const char *name;
+    const char *id; /* child: as chosen, or NULL */
+    const ks_val *input;
+    int64_t begun_ms;
+    int attempts; /* begun */
+    uint32_t first_id;
+    struct ks_task *attempt;
+    struct ks_task *limit; /* timer of the attempt; NULL: none */
+    struct ks_task *pause; /* timer before the next; NULL: none */
+};
+
+/* An event that came while the instance was suspended. */
+struct held_event {
+    struct held_event *next;
+    struct event event;
 };
 
 /* An event nobody waited for when it came. */
@@ -44,27 +77,61 @@ struct session {
     ks_outbox out;
     struct session_links links;
 
-    struct ks_task **tasks; /* activities and timers by id */
+    struct ks_task **tasks; /* by id, from first_task on */
     uint32_t task_count, task_cap;
+    uint32_t first_task;                          /* the number of tasks[0] */
     struct ks_task *first_waiting, *last_waiting; /* for events */
     struct early_event *first_early, *last_early;
     struct ks_task *awaited; /* what the code stands at */
 
     struct reader history; /* in replay: what was not met yet */
     bool is_replaying;
+    bool is_started;
+    bool is_suspended;
+    bool is_on_coroutine; /* whose stack we are on */
     bool is_over;
-    bool has_diverged;       /* over, since the code is not the one of the history */
+    bool has_diverged;    /* over, since the code is not the one of the history */
+    bool is_continued;    /* over, and to begin anew with the result as its input */
+    const ks_val *locked; /* the ids of a critical section; NULL: in none */
+    bool has_locks;       /* they were granted */
+    int64_t begun_ms;     /* of the run: with draws, what is drawn */
+    uint64_t draws;       /* of ids and random numbers */
+    const ks_val *status; /* custom, as it was set last; NULL: never */
+    struct held_event *first_held, *last_held;
     const ks_val *result;    /* once over */
     struct outcome *outcome; /* of the turn that runs */
 };
 
 /* Pop or write. True: it is new and was written. False: history has it; what history says of it
- * (value, due time) is in *asked. Does not return when history has something else. */
+ * (value, due time) is in *asked. When history has something else the session is over; on the
+ * coroutine this does not return then. */
 bool session_command(struct session *s, struct event *asked);
 /* The orchestration fails here; does not return. */
 _Noreturn void session_fail(struct session *s, const ks_val *error);
 /* Waits until the task is done. */
 void session_wait(struct session *s, struct ks_task *task);
+
+/* task.c */
+struct session *task_session_of(ks_orch *o);
+struct ks_task *task_new(struct session *s, enum task_kind kind);
+/* Takes the next id and makes the task findable by it. */
+void task_number(struct ks_task *task);
+/* The parent hears when the child is done. */
+void task_parent_add(struct ks_task *child, struct ks_task *parent);
+struct ks_task *task_timer_new(struct session *s, int64_t due_ms);
+/* One attempt; those of one call share the key of the first (NULL: it is the first). */
+struct ks_task *task_call_once(struct session *s, const char *activity, const ks_val *input,
+                               const ks_retry *how, const uint32_t *first_id);
+/* On the coroutine: what cannot be asked for fails the orchestration. */
+void task_check_input(struct session *s, const char *name, const ks_val *input);
+void task_check_activity(struct session *s, const char *activity, const ks_val *input);
+/* call.c */
+struct ks_task *task_sub_once(struct session *s, const char *orchestration, const char *id,
+                              const ks_val *input);
+void task_check_sub(struct session *s, const char *orchestration, const char *id,
+                    const ks_val *input);
+/* retry.c */
+void task_retry_child_done(struct ks_task *task, struct ks_task *child);
 
 void task_complete(struct ks_task *task, const ks_val *result);
 /* Gives an event to the first task that waits for one of that name; keeps it when none does. */

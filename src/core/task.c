@@ -5,12 +5,12 @@
 #include <assert.h>
 
 /* The public context stands first in its session. */
-static struct session *session_of(ks_orch *o)
+struct session *task_session_of(ks_orch *o)
 {
     return (struct session *)(void *)o;
 }
 
-static ks_task *task_new(struct session *s, enum task_kind kind)
+ks_task *task_new(struct session *s, enum task_kind kind)
 {
     ks_task *task = ks_alloc(&s->mem, sizeof *task);
     task->session = s;
@@ -19,14 +19,14 @@ static ks_task *task_new(struct session *s, enum task_kind kind)
 }
 
 /* Takes the next id and makes the task findable by it. */
-static void task_number(ks_task *task)
+void task_number(ks_task *task)
 {
     struct session *s = task->session;
     if (s->task_count == s->task_cap) {
         s->task_cap = s->task_cap ? s->task_cap * 2 : 4;
         s->tasks = die_realloc(s->tasks, s->task_cap * sizeof s->tasks[0]);
     }
-    task->id = s->task_count;
+    task->id = s->first_task + s->task_count;
     s->tasks[s->task_count++] = task;
 }
 
@@ -34,6 +34,10 @@ static void parent_child_done(ks_task *parent, ks_task *child)
 {
     if (parent->is_done)
         return;
+    if (parent->kind == TASK_RETRY) {
+        task_retry_child_done(parent, child);
+        return;
+    }
     if (parent->kind == TASK_ANY) {
         parent->winner = child;
         task_complete(parent, child->result);
@@ -57,11 +61,20 @@ void task_complete(ks_task *task, const ks_val *result)
     assert(!task->is_done);
     task->is_done = true;
     task->result = result;
+    if (task->kind == TASK_LOCK)
+        task->session->has_locks = !ks_is_error(result);
     for (struct task_parent *p = task->parents; p; p = p->next)
         parent_child_done(p->task, task);
 }
 
-/* ---- activities and timers ---- */
+void task_parent_add(ks_task *child, ks_task *parent)
+{
+    struct task_parent *link = arena_alloc(&child->session->mem, sizeof *link);
+    *link = (struct task_parent){.task = parent, .next = child->parents};
+    child->parents = link;
+}
+
+/* ---- activities ---- */
 
 static void schedule(struct session *s, const struct event *e)
 {
@@ -77,6 +90,7 @@ static void schedule(struct session *s, const struct event *e)
     struct event own = *e;
     own.name = (struct str){arena_strndup(o->mem, e->name.at, e->name.len), e->name.len};
     own.val = val_copy(o->mem, e->val);
+    own.details = val_copy(o->mem, e->details);
     o->scheduled[o->scheduled_count++] = own;
 }
 
@@ -87,14 +101,14 @@ char *session_activity_key(ks_arena *mem, const struct instance *inst, uint32_t 
 }
 
 /* Its sends count only if it did not fail. */
-static const ks_val *run_inline(struct session *s, const ks_function *fn, uint32_t id,
+static const ks_val *run_inline(struct session *s, const ks_function *fn, uint32_t key,
                                 const ks_val *input)
 {
     ks_outbox out = {.mem = s->outcome->mem};
     ks_activity a = {.mem = &s->mem,
                      .out = &out,
                      .id = s->inst->id,
-                     .key = session_activity_key(&s->mem, s->inst, id),
+                     .key = session_activity_key(&s->mem, s->inst, key),
                      .input = input};
     const ks_val *result = fn->activity(&a);
     const char *why = out.error ? out.error : val_check(result);
@@ -105,56 +119,96 @@ static const ks_val *run_inline(struct session *s, const ks_function *fn, uint32
     return result ? result : ks_null(&s->mem);
 }
 
-static void call_inline(ks_task *task, const ks_function *fn, const ks_val *input)
+static void call_inline(ks_task *task, const ks_function *fn, const ks_val *input, uint32_t key)
 {
     struct session *s = task->session;
     struct event ran = {.type = EVENT_TASK_RAN, .id = task->id, .name = str_of(fn->name)};
     if (!s->is_replaying)
-        ran.val = run_inline(s, fn, task->id, input);
+        ran.val = run_inline(s, fn, key, input);
     session_command(s, &ran);
-    task_complete(task, ran.val);
+    if (!s->is_over)
+        task_complete(task, ran.val);
 }
 
-ks_task *ks_call(ks_orch *o, const char *activity, const ks_val *input)
+/* What is asked of a thread beside name and input; NULL: nothing. */
+static const ks_val *activity_details(struct session *s, uint32_t id, uint32_t key,
+                                      const ks_retry *how)
 {
-    struct session *s = session_of(o);
+    ks_val *details = NULL;
+    if (key != id)
+        details = ks_put(&s->mem, ks_object(&s->mem), "key", ks_integer(&s->mem, key));
+    if (how && how->heartbeat_ms > 0)
+        details = ks_put(&s->mem, details ? details : ks_object(&s->mem), "heartbeat",
+                         ks_integer(&s->mem, how->heartbeat_ms));
+    return details;
+}
+
+/* One attempt. Those of one call share the key of the first. */
+ks_task *task_call_once(struct session *s, const char *activity, const ks_val *input,
+                        const ks_retry *how, const uint32_t *first_id)
+{
     const ks_function *fn = app_activity(s->app, str_of(activity));
-    const char *why = val_check(input);
-    if (!fn)
-        session_fail(s, ks_fail(&s->mem, "MissingFunction", "the app has no activity \"%s\"",
-                                activity));
-    if (why)
-        session_fail(s, ks_fail(&s->mem, "BadSend", "the input of \"%s\": %s", activity, why));
     ks_task *task = task_new(s, TASK_ACTIVITY);
     task_number(task);
+    uint32_t key = first_id ? *first_id : task->id;
     if (fn->kind == KS_FN_ACTIVITY_INLINE) {
-        call_inline(task, fn, input);
+        call_inline(task, fn, input, key);
         return task;
     }
     struct event e = {.type = EVENT_TASK_SCHEDULED,
                       .id = task->id,
                       .name = str_of(fn->name),
-                      .val = input};
+                      .val = input,
+                      .details = activity_details(s, task->id, key, how)};
     if (session_command(s, &e))
         schedule(s, &e);
     return task;
 }
 
+/* On the coroutine: what cannot be asked for fails the orchestration. */
+void task_check_input(struct session *s, const char *name, const ks_val *input)
+{
+    const char *why = val_check(input);
+    if (why)
+        session_fail(s, ks_fail(&s->mem, "BadSend", "the input of \"%s\": %s", name, why));
+}
+
+void task_check_activity(struct session *s, const char *activity, const ks_val *input)
+{
+    if (!app_activity(s->app, str_of(activity)))
+        session_fail(s, ks_fail(&s->mem, "MissingFunction", "the app has no activity \"%s\"",
+                                activity));
+    task_check_input(s, activity, input);
+}
+
+ks_task *ks_call(ks_orch *o, const char *activity, const ks_val *input)
+{
+    struct session *s = task_session_of(o);
+    task_check_activity(s, activity, input);
+    return task_call_once(s, activity, input, NULL, NULL);
+}
+
+/* ---- timers ---- */
+
+ks_task *task_timer_new(struct session *s, int64_t due_ms)
+{
+    ks_task *task = task_new(s, TASK_TIMER);
+    task_number(task);
+    session_command(s,
+                    &(struct event){.type = EVENT_TIMER_CREATED, .id = task->id, .due_ms = due_ms});
+    return task;
+}
+
 ks_task *ks_timer(ks_orch *o, int64_t due_ms)
 {
-    ks_task *task = task_new(session_of(o), TASK_TIMER);
-    task_number(task);
-    session_command(task->session, &(struct event){.type = EVENT_TIMER_CREATED,
-                                                   .id = task->id,
-                                                   .time_ms = due_ms});
-    return task;
+    return task_timer_new(task_session_of(o), due_ms);
 }
 
 /* ---- events ---- */
 
 ks_task *ks_event(ks_orch *o, const char *name)
 {
-    struct session *s = session_of(o);
+    struct session *s = task_session_of(o);
     ks_task *task = task_new(s, TASK_EVENT);
     task->name = (struct str){arena_strndup(&s->mem, name, strlen(name)), strlen(name)};
     struct early_event *before = NULL;
@@ -222,16 +276,13 @@ void ks_cancel(ks_task *task)
 
 static ks_task *composite_new(ks_orch *o, enum task_kind kind, ks_task *const *tasks, size_t n)
 {
-    struct session *s = session_of(o);
+    struct session *s = task_session_of(o);
     ks_task *task = task_new(s, kind);
     task->children = arena_memdup(&s->mem, tasks, n * sizeof tasks[0]);
     task->child_count = n;
     task->children_left = n;
-    for (size_t i = 0; i < n; i++) {
-        struct task_parent *parent = arena_alloc(&s->mem, sizeof *parent);
-        *parent = (struct task_parent){.task = task, .next = tasks[i]->parents};
-        tasks[i]->parents = parent;
-    }
+    for (size_t i = 0; i < n; i++)
+        task_parent_add(tasks[i], task);
     for (size_t i = 0; i < n && !task->is_done; i++)
         if (tasks[i]->is_done)
             parent_child_done(task, tasks[i]);
@@ -270,4 +321,14 @@ ks_task *ks_winner(ks_task *any)
 {
     session_wait(any->session, any);
     return any->winner;
+}
+
+const ks_val *ks_await_event(ks_orch *o, const char *name, int64_t until_ms,
+                             const ks_val *otherwise)
+{
+    ks_task *event = ks_event(o, name);
+    ks_task *timer = ks_timer(o, until_ms);
+    bool came = ks_winner(ks_when_any(o, event, timer)) == event;
+    ks_cancel(came ? timer : event);
+    return came ? ks_await(event) : otherwise;
 }

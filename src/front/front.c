@@ -12,11 +12,21 @@ struct waiting {
     const struct http1_request *http;
 };
 
+/* A request whose answer is the result of a call. */
+struct calling {
+    struct calling *next;
+    uint64_t token;
+    struct waiting waiting;
+};
+
 struct front {
     struct front_config config;
     struct waiting *line; /* a ring */
     size_t first, count, cap;
+    struct calling *callings;
+    uint64_t last_token;
     struct buf body, headers; /* of the reply that is made */
+    struct buf result;        /* of one that a call had */
     struct target target;
     struct feeds *feeds;
     ks_arena mem; /* of the target that is looked at */
@@ -31,6 +41,8 @@ struct front *front_new(const struct front_config *config)
 {
     struct front *f = die_zalloc(sizeof *f);
     f->config = *config;
+    /* Calls outlive the process; an answer to one of another process is nobody's. */
+    config->env->random(config->env->self, &f->last_token, sizeof f->last_token);
     f->feeds = feeds_new(&(struct feeds_config){.partition = config->partition,
                                                 .ctx = config->ctx,
                                                 .send = config->stream_send});
@@ -41,9 +53,15 @@ struct front *front_new(const struct front_config *config)
 void front_free(struct front *f)
 {
     feeds_free(f->feeds);
+    while (f->callings) {
+        struct calling *calling = f->callings;
+        f->callings = calling->next;
+        free(calling);
+    }
     free(f->line);
     buf_free(&f->body);
     buf_free(&f->headers);
+    buf_free(&f->result);
     arena_free(&f->mem);
     free(f);
 }
@@ -165,12 +183,58 @@ static void run_step(struct http_step *s)
 
 static const char api_headers[] = "Cache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\n";
 
-/* Takes back what the step sent. */
-static void refuse_changes(struct http_step *s, int status, const char *why)
+/* ---- answers that are results ---- */
+
+static void calling_add(struct front *f, const struct waiting *w, uint64_t token)
 {
-    s->out.sent = (struct message_list){0};
-    http_step_problem(s, status, why);
+    struct calling *calling = die_malloc(sizeof *calling);
+    *calling = (struct calling){.next = f->callings, .token = token, .waiting = *w};
+    f->callings = calling;
 }
+
+static bool calling_take(struct front *f, uint64_t token, struct waiting *ret)
+{
+    for (struct calling **at = &f->callings; *at; at = &(*at)->next) {
+        struct calling *calling = *at;
+        if (calling->token != token)
+            continue;
+        *ret = calling->waiting;
+        *at = calling->next;
+        free(calling);
+        return true;
+    }
+    return false; /* of a process that is gone */
+}
+
+void front_respond(struct front *f, uint64_t token, const ks_val *result)
+{
+    struct waiting w;
+    struct http1_answer answer = {.status = 200,
+                                  .content_type = "application/json; charset=utf-8",
+                                  .headers = api_headers};
+    if (!calling_take(f, token, &w))
+        return;
+    f->result.len = 0;
+    if (ks_is_error(result)) {
+        answer.status = 422;
+        answer.content_type = "application/problem+json";
+        http1_problem(&f->result, 422, ks_text(result));
+    } else {
+        val_write_json(&f->result, result);
+    }
+    answer.body = (struct str){f->result.at, f->result.len};
+    answer_with(f, &w, &answer, true);
+}
+
+static void refuse_callings(struct front *f)
+{
+    struct waiting w;
+    while (f->callings && calling_take(f, f->callings->token, &w))
+        answer_problem(f, &w, 503, "Cache-Control: no-store\r\nRetry-After: 1\r\n",
+                       partition_why(f->config.partition));
+}
+
+/* ---- a function ---- */
 
 /* Browsers say where a request comes from, and no script can have them say otherwise. */
 static bool is_cross_site(const struct http1_request *http)
@@ -178,22 +242,37 @@ static bool is_cross_site(const struct http1_request *http)
     return str_is_nocase(http1_find(http, "Sec-Fetch-Site"), STR("cross-site"));
 }
 
-static void guard_changes(struct front *f, struct http_step *s)
+/* Why what the function sent cannot be, or not now; 0 when it can. */
+static int refusal(struct front *f, const struct http_step *s, const char **ret_why)
 {
-    if (str_is(s->request->method, STR("HEAD")))
-        s->out.sent = (struct message_list){0};
-    if (!s->out.sent.first)
-        return;
+    struct partition *p = f->config.partition;
     if (is_cross_site(s->request)) {
-        refuse_changes(s, 403,
-                       "A page of another site asked for a change, and that is refused. Nothing "
-                       "was changed. Use the registry's own page, or call from a program.");
-    } else if (!partition_takes_changes(f->config.partition)) {
-        refuse_changes(s, 503,
-                       "The disk is full, so nothing can be changed at the moment; what was "
-                       "stored is safe. Try again later.");
-        ks_reply_header(&s->http, "Retry-After", "5");
+        *ret_why = "A page of another site asked for a change, and that is refused. Nothing was "
+                   "changed. Use the registry's own page, or call from a program.";
+        return 403;
     }
+    int status = partition_check(p, &s->out, ret_why);
+    if (!status && !partition_takes_changes(p)) {
+        *ret_why = "The disk is full, so nothing can be changed at the moment; what was stored is "
+                   "safe. Try again later.";
+        status = 503;
+    }
+    return status;
+}
+
+/* Nothing is sent that must not be, and the answer says so. */
+static void check_sends(struct front *f, struct http_step *s)
+{
+    const char *why;
+    int status = s->out.sent.first ? refusal(f, s, &why) : 0;
+    if (str_is(s->request->method, STR("HEAD")) || status) {
+        s->out.sent = (struct message_list){0};
+        s->is_deferred = false;
+    }
+    if (status)
+        http_step_problem(s, status, why);
+    if (status == 503)
+        ks_reply_header(&s->http, "Retry-After", "5");
 }
 
 /* The answer is the beginning of a stream. */
@@ -214,6 +293,16 @@ static void answer_stream(struct front *f, const struct waiting *w, const struct
         feeds_leave(f->feeds, listener);
 }
 
+static void run_function(struct front *f, struct http_step *s)
+{
+    struct partition *p = f->config.partition;
+    int64_t since_ns = partition_watch_begin(p);
+    s->token = ++f->last_token;
+    run_step(s);
+    partition_watch_end(p, since_ns, str_of(s->route->fn->name));
+    check_sends(f, s);
+}
+
 static void run_route(struct front *f, const struct waiting *w, const struct route *route,
                       struct str method)
 {
@@ -229,17 +318,18 @@ static void run_route(struct front *f, const struct waiting *w, const struct rou
                        .method = arena_strndup(mem, method.at, method.len),
                        .path = f->target.path.at,
                        .now_ms = partition_now_ms(p)};
-    int64_t since_ns = partition_watch_begin(p);
-    run_step(&s);
-    partition_watch_end(p, since_ns, str_of(route->fn->name));
-    guard_changes(f, &s);
+    run_function(f, &s);
     /* The NUL goes too. */
     buf_append(s.reply.headers, api_headers, sizeof api_headers);
     struct http1_answer answer = {.status = s.reply.status,
                                   .content_type = s.reply.content_type,
                                   .headers = s.reply.headers->at,
                                   .body = {s.reply.body->at, s.reply.body->len}};
+    if (s.is_deferred)
+        calling_add(f, w, s.token);
     partition_send(p, &s.out);
+    if (s.is_deferred)
+        return;
     if (s.reply.feed)
         answer_stream(f, w, &s.reply, &answer, partition_is_gated(p));
     else
@@ -296,11 +386,13 @@ bool front_round(struct front *f)
         run_request(f, &w);
         arena_reset(&f->mem);
     }
-    if (!partition_is_up(p))
-        return true; /* nothing was held: everybody has been told */
-    bool is_committed = partition_commit(p) == 0;
+    bool is_committed = true; /* down, nothing was held: everybody has been told */
+    if (partition_is_up(p))
+        is_committed = partition_commit(p) == 0;
     if (!is_committed)
         feeds_all_changed(f->feeds);
+    if (!is_committed || !partition_is_up(p))
+        refuse_callings(f);
     return is_committed;
 }
 

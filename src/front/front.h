@@ -61,6 +61,8 @@ void front_request(struct front *f, void *request, const struct http1_request *h
 /* A pass. Whether it was committed; if not, partition_why() says why, and what was answered held in
  * it must be taken back. */
 bool front_round(struct front *f);
+/* The result of a call that a request waits for: what the partition's respond() is for. */
+void front_respond(struct front *f, uint64_t token, const ks_val *result);
 /* Requests are in line for the next pass. */
 bool front_has_requests(const struct front *f);
 /* When listeners are to be told something, without any request: engine time; past when it is now,

@@ -126,6 +126,24 @@ const ks_val *ks_output(ks_http *h, const char *id)
     return inst ? instance_output(inst, h->mem) : NULL;
 }
 
+const ks_val *ks_custom_status(ks_http *h, const char *id)
+{
+    const struct instance *inst = look(h, id);
+    return inst ? instance_custom_status(inst, h->mem) : NULL;
+}
+
+const ks_val *ks_input(ks_http *h, const char *id)
+{
+    const struct instance *inst = look(h, id);
+    return inst ? instance_input(inst, h->mem) : NULL;
+}
+
+const ks_val *ks_history(ks_http *h, const char *id)
+{
+    const struct instance *inst = look(h, id);
+    return inst ? instance_history(inst, h->mem) : NULL;
+}
+
 const ks_val *ks_state(ks_http *h, ks_ref entity)
 {
     struct str id = entity_id(h->mem, str_of(entity.entity), str_of(entity.key));
@@ -213,6 +231,19 @@ int ks_reply_events(ks_http *h, ks_ref entity, ks_feed_fn *feed)
     reply->feed = feed;
     reply->feed_id = entity_id(h->mem, str_of(entity.entity), str_of(entity.key));
     return 200;
+}
+
+int ks_reply_result(ks_http *h, ks_ref entity, const char *operation, const ks_val *arg)
+{
+    struct http_step *s = step_of(h);
+    struct message m = {.type = MESSAGE_CALL,
+                        .target = entity_id(h->mem, str_of(entity.entity), str_of(entity.key)),
+                        .name = str_of(operation),
+                        .val = arg,
+                        .from = {.id = STR("$http"), .uid = s->token}};
+    outbox_send(h->out, &m);
+    s->is_deferred = true;
+    return reply_start(h, 200, NULL);
 }
 
 /* What would break out of a header line is left out. */

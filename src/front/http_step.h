@@ -22,6 +22,8 @@ struct http_step {
     const struct route *route;
     const struct target *target;
     struct reply reply;
+    uint64_t token;   /* of a call whose result is to be the answer */
+    bool is_deferred; /* it was made */
 };
 
 /* Runs the route's function; the reply is set then. reply's buffers are the caller's. */

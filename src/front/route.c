@@ -6,6 +6,17 @@
 #include <stdlib.h>
 #include <strings.h>
 
+/* The next piece up to a separator; false after the last. */
+static bool next_piece(struct str *rest, char separator, struct str *ret)
+{
+    if (!rest->at)
+        return false;
+    const char *end = memchr(rest->at, separator, rest->len);
+    *ret = (struct str){rest->at, end ? (size_t)(end - rest->at) : rest->len};
+    *rest = end ? (struct str){end + 1, rest->len - ret->len - 1} : (struct str){NULL, 0};
+    return true;
+}
+
 /* ---- routes ---- */
 
 static int by_name(const void *a, const void *b)
@@ -35,10 +46,25 @@ static const char *segment_init(struct route_segment *s, struct str text)
     return s->text.len ? NULL : "has a parameter without a name";
 }
 
+static bool methods_are_good(const char *methods)
+{
+    struct str method, rest = str_of(methods);
+    while (next_piece(&rest, ',', &method)) {
+        if (method.len == 0)
+            return false;
+        for (size_t i = 0; i < method.len; i++)
+            if (method.at[i] < 'A' || method.at[i] > 'Z')
+                return false;
+    }
+    return true;
+}
+
 static const char *route_init(struct route *route, const ks_function *fn)
 {
     struct str rest = str_of(fn->http.route);
     *route = (struct route){.fn = fn};
+    if (!methods_are_good(fn->http.methods))
+        return "has methods that are not upper-case names with commas between them";
     for (;;) {
         const char *slash = memchr(rest.at, '/', rest.len);
         struct str text = {rest.at, slash ? (size_t)(slash - rest.at) : rest.len};
@@ -55,8 +81,7 @@ static const char *route_init(struct route *route, const ks_function *fn)
     }
 }
 
-int routes_init(struct routes *routes, const ks_function *functions, char *ret_why,
-                size_t why_size)
+int routes_init(struct routes *routes, const ks_function *functions, char *ret_why, size_t why_size)
 {
     *routes = (struct routes){0};
     for (const ks_function *fn = functions; fn->kind != KS_FN_END; fn++) {
@@ -120,17 +145,6 @@ static bool decode(struct str *s, bool is_query, ks_arena *mem)
     return true;
 }
 
-/* The next piece up to a separator; false after the last. */
-static bool next_piece(struct str *rest, char separator, struct str *ret)
-{
-    if (!rest->at)
-        return false;
-    const char *end = memchr(rest->at, separator, rest->len);
-    *ret = (struct str){rest->at, end ? (size_t)(end - rest->at) : rest->len};
-    *rest = end ? (struct str){end + 1, rest->len - ret->len - 1} : (struct str){NULL, 0};
-    return true;
-}
-
 static int parse_path(struct target *t, struct str path, ks_arena *mem, const char **ret_why)
 {
     struct str piece, rest = path;
@@ -183,7 +197,7 @@ static int parse_query(struct target *t, struct str query, ks_arena *mem, const 
 
 int target_parse(struct target *ret, struct str target, ks_arena *mem, const char **ret_why)
 {
-    struct str path, rest = target;
+    struct str path = target, rest = target;
     ret->segment_count = 0;
     ret->query_count = 0;
     next_piece(&rest, '?', &path);

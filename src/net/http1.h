@@ -115,7 +115,4 @@ void http1_write(struct buf *out, const struct http1_answer *answer, struct http
  * Found","status":404,"detail":detail}. The detail is UTF-8. */
 void http1_problem(struct buf *out, int status, const char *detail);
 
-/* "Not Found"; "" for a status that is not in the table. */
-const char *http1_reason(int status);
-
 #endif

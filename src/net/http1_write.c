@@ -63,7 +63,7 @@ static const struct reason reasons[] = {
     {505, "HTTP Version Not Supported"},
 };
 
-const char *http1_reason(int status)
+static const char *http1_reason(int status)
 {
     for (size_t i = 0; i < sizeof reasons / sizeof *reasons; i++)
         if (reasons[i].status == status)

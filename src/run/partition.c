@@ -56,6 +56,7 @@ static int open_store(struct partition *p)
     resident_recovered(p);
     resident_look_ahead(p);
     p->stats.recovered = recovered;
+    quarantine_look(p);
     p->is_up = true;
     return 0;
 }
@@ -204,7 +205,7 @@ static void fire_due(struct partition *p)
             m->uid = first->uid;
         }
         message_append(&p->queue, m);
-        step_queue(p, true);
+        step_queue(p);
     }
 }
 
@@ -219,9 +220,11 @@ void partition_begin(struct partition *p)
     p->now_ms = partition_clock_ms(p);
     if (store_room(p->store) == ROOM_NONE)
         return; /* reading goes on; nothing else can */
+    quarantine_send(p);
     take_leftover(p);
     activity_take_results(p);
-    step_queue(p, true);
+    activity_check_hearts(p);
+    step_queue(p);
     resident_look_ahead(p);
     fire_due(p);
 }
@@ -245,6 +248,39 @@ struct instance *partition_look(struct partition *p, struct str id)
     return inst;
 }
 
+/* Messages that an instance has to be there for. */
+static bool needs_instance(enum message_type type)
+{
+    return type == MESSAGE_EVENT || type >= MESSAGE_TERMINATE;
+}
+
+static bool is_started_before(const ks_outbox *out, const struct message *until)
+{
+    for (const struct message *m = out->sent.first; m != until; m = m->next)
+        if (m->type == MESSAGE_START && str_is(m->target, until->target))
+            return true;
+    return false;
+}
+
+int partition_check(struct partition *p, const ks_outbox *out, const char **ret_why)
+{
+    for (const struct message *m = out->sent.first; m; m = m->next) {
+        if (!needs_instance(m->type) || is_started_before(out, m))
+            continue;
+        const struct instance *inst = resident_find(p, m->target);
+        bool is_there = inst && (inst->kind == INSTANCE_ORCHESTRATION || m->type == MESSAGE_RESUME);
+        if (is_there && !(m->type == MESSAGE_EVENT && status_is_final(inst->status)))
+            continue;
+        *ret_why = ks_format(&p->step_mem,
+                             is_there ? "Instance %s is over."
+                                      : "There is no "
+                                        "instance %s.",
+                             m->target.at);
+        return is_there ? 410 : 404;
+    }
+    return 0;
+}
+
 void partition_send(struct partition *p, ks_outbox *out)
 {
     pass_add_lines(p, out);
@@ -254,7 +290,7 @@ void partition_send(struct partition *p, ks_outbox *out)
         return;
     p->is_gated = true;
     message_append_all(&p->queue, &out->sent);
-    step_queue(p, true);
+    step_queue(p);
 }
 
 bool partition_is_gated(const struct partition *p)
@@ -363,6 +399,8 @@ int64_t partition_next_ms(const struct partition *p)
     if (has_room && (p->leftover.len || p->done_first))
         return p->now_ms;
     int64_t next_ms = has_room ? timers_next_ms(&p->timers) : NEVER_MS;
+    int64_t heart_ms = activity_next_ms(p);
+    next_ms = heart_ms < next_ms ? heart_ms : next_ms;
     if (has_room && p->horizon_ms < NEVER_MS && p->horizon_ms - LOOK_AHEAD_MS < next_ms)
         next_ms = p->horizon_ms - LOOK_AHEAD_MS;
     bool has_work = p->table.dirty.count || store_room(p->store) != ROOM_PLENTY;

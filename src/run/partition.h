@@ -46,6 +46,8 @@ struct partition_config {
                       struct store **ret_store, char *ret_why, size_t why_size);
     void (*log)(void *ctx, const char *line);
     void (*wake)(void *ctx); /* something is to be done: a pass, soon */
+    /* The answer to a call that an HTTP function made; to be held until the commit. */
+    void (*respond)(void *ctx, uint64_t token, const ks_val *answer);
 };
 
 struct partition;
@@ -76,6 +78,9 @@ bool partition_takes_changes(const struct partition *p);
 ks_arena *partition_step(struct partition *p, ks_outbox *ret_out);
 /* The newest state, its due timers fired; NULL when there is none. Good until the commit. */
 struct instance *partition_look(struct partition *p, struct str id);
+/* Whether all that is in an outbox is for somebody: an event for an instance that does not exist, or
+ * is over, is refused before anything is sent. 0, or the status of the refusal and a sentence. */
+int partition_check(struct partition *p, const ks_outbox *out, const char **ret_why);
 /* The step is over: everything it sent is stepped. */
 void partition_send(struct partition *p, ks_outbox *out);
 /* Whether what this step saw or did waits for the commit. */

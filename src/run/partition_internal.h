@@ -49,9 +49,11 @@ struct partition {
     struct activity *to_dispatch, **to_dispatch_last;
     struct log_line *first_line, *last_line;
     bool is_gated;
+    bool has_suspects; /* quarantine.c */
 
     struct buf leftover;                     /* messages of the last pass, encoded */
     struct activity *done_first, *done_last; /* ran, results not taken yet */
+    struct activity *beating;                /* dispatched, and expected to be heard of */
     struct partition_stats stats;
 
     partition_committed_fn *committed; /* NULL: nobody listens */
@@ -60,9 +62,42 @@ struct partition {
 
 /* step.c: steps messages until the queue is empty; without a limit, or until the budget is
  * spent. */
-void step_queue(struct partition *p, bool is_limited);
+void step_queue(struct partition *p);
 void step_due_timers(struct partition *p, struct instance *inst);
 void pass_add_lines(struct partition *p, ks_outbox *out);
+/* For manage.c. */
+void step_change(struct partition *p, struct instance *inst, enum change_what what,
+                 size_t log_start);
+/* Puts a copy into the queue of the pass. */
+void step_send(struct partition *p, const struct message *m);
+/* Says in the log why nothing comes of a message. */
+void step_refuse(struct partition *p, const struct message *m, const char *why);
+/* Answers whoever waits; operation: of an entity that asked. */
+void step_respond(struct partition *p, const struct sender *to, const ks_val *answer,
+                  const ks_val *operation);
+/* Tells the parent, if there is one, how an orchestration ended. */
+void step_answer_parent(struct partition *p, const struct instance *inst);
+/* Applies what is in the log from log_start on, and what follows from it when that was the end. */
+void step_apply(struct partition *p, struct instance *inst, enum change_what what,
+                size_t log_start);
+void step_unlock(struct partition *p, const struct message *m);
+void entity_quarantine(struct partition *p, struct instance *inst);
+void step_turn(struct partition *p, struct instance *inst, struct event *e, enum change_what what);
+
+/* quarantine.c: around every step of an instance; at the start; in the first pass */
+void quarantine_begin(struct partition *p, const struct instance *inst);
+void quarantine_end(struct partition *p);
+void quarantine_look(struct partition *p);
+void quarantine_send(struct partition *p);
+
+/* manage.c */
+void manage_quarantine(struct partition *p, const struct message *m);
+void manage_terminate(struct partition *p, const struct message *m);
+void manage_suspend(struct partition *p, const struct message *m);
+void manage_resume(struct partition *p, const struct message *m);
+void manage_rewind(struct partition *p, const struct message *m);
+void manage_restart(struct partition *p, const struct message *m);
+void manage_purge(struct partition *p, const struct message *m);
 
 /* resident.c */
 struct instance *resident_find(struct partition *p, struct str id);
@@ -70,6 +105,8 @@ struct instance *resident_find_uid(struct partition *p, uint64_t uid);
 struct instance *resident_create(struct partition *p, enum instance_kind kind, struct str id,
                                  struct str name);
 void resident_delete(struct partition *p, struct instance *inst);
+/* Made in this pass and wanted by nobody: it never was. */
+void resident_forget(struct partition *p, struct instance *inst);
 /* After a step changed it: timers, memory count. */
 void resident_changed(struct partition *p, struct instance *inst);
 struct session *resident_session(struct partition *p, struct instance *inst);
@@ -87,6 +124,9 @@ void activity_schedule(struct partition *p, const struct instance *inst, const s
 void activity_dispatch_all(struct partition *p);
 /* Puts what has come back into the queue of the pass. */
 void activity_take_results(struct partition *p);
+/* Gives up on those that were not heard of for too long. */
+void activity_check_hearts(struct partition *p);
+int64_t activity_next_ms(const struct partition *p);
 void activity_forget_scheduled(struct partition *p);
 
 #endif

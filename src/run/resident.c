@@ -9,6 +9,8 @@ enum { FIRST_WINDOW_MS = 60 * 1000, SLEEPERS_MAX = 1 << 20 };
 static void count_bytes(struct partition *p, struct instance *inst)
 {
     size_t bytes = instance_bytes(inst);
+    if (inst->kind == INSTANCE_ORCHESTRATION && inst->orchestration.session)
+        bytes += session_bytes(inst->orchestration.session);
     p->bytes += bytes - inst->counted_bytes;
     inst->counted_bytes = bytes;
 }
@@ -23,7 +25,7 @@ static void arrived(struct partition *p, struct instance *inst)
     const struct orchestration *o = &inst->orchestration;
     for (uint32_t i = 0; i < o->pending.len && o->pending.activities; i++) {
         const struct pending *pending = &o->pending.at[i];
-        if (pending->is_done || !pending->is_activity)
+        if (pending->is_done || pending->kind != PENDING_ACTIVITY)
             continue;
         struct reader r = reader_of(o->history.at + pending->history_bytes,
                                     o->history.len - pending->history_bytes);
@@ -141,6 +143,14 @@ void resident_delete(struct partition *p, struct instance *inst)
     p->deleted[p->deleted_count++] = inst;
 }
 
+void resident_forget(struct partition *p, struct instance *inst)
+{
+    timers_forget(&p->timers, inst);
+    table_remove(&p->table, inst);
+    p->bytes -= inst->counted_bytes;
+    instance_free(inst);
+}
+
 void resident_recovered(struct partition *p)
 {
     for (struct instance *i = p->table.clean.newest; i; i = i->older)
@@ -169,8 +179,12 @@ static void let_go(struct partition *p, struct instance *inst)
 
 void resident_trim(struct partition *p)
 {
-    while (p->session_count > p->limits.sessions)
+    while (p->session_count > p->limits.sessions ||
+           (p->session_count && p->bytes > p->limits.memory_bytes)) {
+        struct instance *inst = session_instance(p->oldest_session);
         resident_session_over(p, p->oldest_session);
+        count_bytes(p, inst);
+    }
     int64_t near_ms = p->now_ms + 2 * (int64_t)LOOK_AHEAD_MS;
     if (p->timers.sleeper_count > SLEEPERS_MAX && near_ms < p->horizon_ms) {
         p->horizon_ms = near_ms;

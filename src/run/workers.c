@@ -17,10 +17,8 @@ struct lane {
 
 struct workers {
     pthread_mutex_t lock;
-    pthread_cond_t has_done;
     struct lane activities, background;
     struct job *done_first, *done_last;
-    size_t pending;
     bool is_ending;
     void (*wake)(void *ctx);
     void *ctx;
@@ -69,7 +67,6 @@ static void *thread_main(void *arg)
         job->work(job);
         pthread_mutex_lock(&w->lock);
         append(&w->done_first, &w->done_last, job);
-        pthread_cond_signal(&w->has_done);
         w->wake(w->ctx);
     }
     pthread_mutex_unlock(&w->lock);
@@ -87,7 +84,6 @@ struct workers *workers_new(unsigned activity_threads, void (*wake)(void *ctx), 
 {
     struct workers *w = die_zalloc(sizeof *w);
     pthread_mutex_init(&w->lock, NULL);
-    pthread_cond_init(&w->has_done, NULL);
     lane_init(&w->activities, w, activity_threads);
     lane_init(&w->background, w, 1);
     w->activities.drops_rest = true;
@@ -101,7 +97,6 @@ void workers_submit(struct workers *w, struct job *job, bool is_activity)
     struct lane *lane = is_activity ? &w->activities : &w->background;
     pthread_mutex_lock(&w->lock);
     append(&lane->first, &lane->last, job);
-    w->pending++;
     if (lane->idle) {
         pthread_cond_signal(&lane->has_work);
     } else if (lane->threads < lane->threads_max) {
@@ -119,27 +114,10 @@ void workers_take_done(struct workers *w)
     pthread_mutex_lock(&w->lock);
     while (w->done_first) {
         struct job *job = take(&w->done_first, &w->done_last);
-        w->pending--;
         pthread_mutex_unlock(&w->lock);
         job->done(job);
         pthread_mutex_lock(&w->lock);
     }
-    pthread_mutex_unlock(&w->lock);
-}
-
-size_t workers_pending(struct workers *w)
-{
-    pthread_mutex_lock(&w->lock);
-    size_t pending = w->pending;
-    pthread_mutex_unlock(&w->lock);
-    return pending;
-}
-
-void workers_wait(struct workers *w)
-{
-    pthread_mutex_lock(&w->lock);
-    while (!w->done_first && w->pending)
-        pthread_cond_wait(&w->has_done, &w->lock);
     pthread_mutex_unlock(&w->lock);
 }
 
@@ -162,7 +140,6 @@ void workers_free(struct workers *w)
     lane_end(&w->background);
     pthread_mutex_unlock(&w->lock);
     workers_take_done(w);
-    pthread_cond_destroy(&w->has_done);
     pthread_mutex_destroy(&w->lock);
     free(w);
 }

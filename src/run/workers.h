@@ -19,12 +19,8 @@ struct workers *workers_new(unsigned activity_threads, void (*wake)(void *ctx), 
 void workers_submit(struct workers *w, struct job *job, bool is_activity);
 /* On the partition's thread. */
 void workers_take_done(struct workers *w);
-/* Jobs submitted and not yet through done(). */
-size_t workers_pending(struct workers *w);
 /* Waits for the jobs that run, runs no further ones of the activity lane, all of the other. Their
  * done() is called. Then the threads are gone. */
 void workers_free(struct workers *w);
-/* Waits until something is done, or nothing is pending. */
-void workers_wait(struct workers *w);
 
 #endif

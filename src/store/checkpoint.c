@@ -207,8 +207,6 @@ static struct instance *make(struct checkpoint *c, sqlite3_stmt *statement)
     bool is_entity = str_is(kind, STR("entity"));
     if (!is_entity && !str_is(kind, STR("orchestration")))
         return NULL;
-    bool is_asleep = sqlite3_column_type(statement, 6) == SQLITE_NULL;
-    int64_t wake_ms = is_asleep ? NEVER_MS : sqlite3_column_int64(statement, 6);
     struct instance *inst = instance_new((uint64_t)sqlite3_column_int64(statement, 0),
                                          is_entity ? INSTANCE_ENTITY : INSTANCE_ORCHESTRATION,
                                          connection_column_str(statement, 2),
@@ -219,7 +217,7 @@ static struct instance *make(struct checkpoint *c, sqlite3_stmt *statement)
     inst->is_known_to_checkpoint = true;
     struct str state = connection_column_str(statement, 8);
     struct str log = {c->log.len ? c->log.at : "", c->log.len};
-    int result = instance_restore(inst, wake_ms, state, log, &c->scratch);
+    int result = instance_restore(inst, state, log, &c->scratch);
     arena_reset(&c->scratch);
     if (result == 0)
         return inst;

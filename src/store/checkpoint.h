@@ -57,8 +57,6 @@ int checkpoint_due(struct checkpoint *c, const struct due_range *range,
 /* Writes a save in one transaction; off the partition's thread. Sets save->result and is_settled.
  * Trouble that does not pass ends the process. */
 void checkpoint_write(struct checkpoint *c, struct save *save);
-/* Looks at the next part of a large file; off the partition's thread. */
-void checkpoint_verify_some(struct checkpoint *c);
 
 /* Of checkpoint.c, for checkpoint_write.c. */
 extern const char *const checkpoint_write_sqls[];

@@ -146,7 +146,9 @@ static void bind_text_or_null(sqlite3_stmt *statement, int i, struct str s)
 static const char *status_text(uint8_t status)
 {
     static const char *const texts[] =
-        {[KS_RUNNING] = "Running", [KS_COMPLETED] = "Completed", [KS_FAILED] = "Failed"};
+        {[KS_PENDING] = "Pending",        [KS_RUNNING] = "Running", [KS_SUSPENDED] = "Suspended",
+         [KS_COMPLETED] = "Completed",    [KS_FAILED] = "Failed",   [KS_TERMINATED] = "Terminated",
+         [KS_QUARANTINED] = "Quarantined"};
     return status < sizeof texts / sizeof texts[0] && texts[status] ? texts[status] : "Unknown";
 }
 
@@ -258,6 +260,21 @@ static int or_die(struct checkpoint *c, int result)
     die("%s", why);
 }
 
+/* Looks at the next part of a large file. */
+static void verify_some(struct checkpoint *c)
+{
+    if (c->verified_pages < 0)
+        return;
+    int64_t until = c->verified_pages + VERIFY_SOME_PAGES;
+    int result = pages_verify(&c->writer.pages, c->writer.db, c->verified_pages, until);
+    if (result == SQLITE_OK)
+        c->verified_pages = until;
+    else if (result == SQLITE_DONE)
+        c->verified_pages = -1;
+    else
+        or_die(c, result);
+}
+
 void checkpoint_write(struct checkpoint *c, struct save *save)
 {
     save->is_settled = false;
@@ -273,19 +290,5 @@ void checkpoint_write(struct checkpoint *c, struct save *save)
     if (save->is_to_settle || wal_bytes(c) > WAL_BYTES_MAX)
         save->is_settled = or_die(c, checkpoint_settle(c)) == 0;
     if (save->is_settled)
-        checkpoint_verify_some(c);
-}
-
-void checkpoint_verify_some(struct checkpoint *c)
-{
-    if (c->verified_pages < 0)
-        return;
-    int64_t until = c->verified_pages + VERIFY_SOME_PAGES;
-    int result = pages_verify(&c->writer.pages, c->writer.db, c->verified_pages, until);
-    if (result == SQLITE_OK)
-        c->verified_pages = until;
-    else if (result == SQLITE_DONE)
-        c->verified_pages = -1;
-    else
-        or_die(c, result);
+        verify_some(c);
 }

@@ -194,8 +194,7 @@ static int load_row(struct memory_store *m, const struct row *row, struct instan
     inst->updated_ms = row->updated_ms;
     inst->last_sequence = row->sequence;
     inst->is_known_to_checkpoint = true;
-    int result = instance_restore(inst, row->wake_ms, view(&row->state), view(&row->log),
-                                  &m->scratch);
+    int result = instance_restore(inst, view(&row->state), view(&row->log), &m->scratch);
     arena_reset(&m->scratch);
     if (result < 0)
         die("bug: what instance %.*s was saved as cannot be read", (int)row->id.len, row->id.at);
