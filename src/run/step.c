@@ -356,8 +356,8 @@ static bool is_wanted(struct partition *p, const struct message *lock)
            instance_pending(owner, lock->from.task_id);
 }
 
-/* Takes out what waited, up to the first that is going to lock the entity again: what is behind that
- * waits on, so that a thousand sections cost a thousand steps. */
+/* Takes out what waited, up to the first that is going to lock the entity again: what is behind
+ * that waits on, so that a thousand sections cost a thousand steps. */
 static struct message_list undefer(struct partition *p, struct instance *inst)
 {
     struct message_list waiting = {0};
