@@ -1,7 +1,7 @@
 /* aside.h - what few entities have beside their document: a lock, messages kept, an expiry
  *
- * The lines of an entity's log that make it are in instance.h. An entity has a struct aside only while
- * there is something in it.
+ * The lines of an entity's log that make it are in instance.h. An entity has a struct aside only
+ * while there is something in it.
  */
 #ifndef CORE_ASIDE_H
 #define CORE_ASIDE_H
