@@ -88,6 +88,13 @@ const char *ks_to_json(ks_arena *mem, const ks_val *val);
 /* "2026-12-24T18:00:00.000Z" */
 const ks_val *ks_utc(ks_arena *mem, int64_t time_ms);
 
+/* ---- settings: the app's KS_SETTINGs, as the environment had them at the start -------------- */
+
+/* HTTP functions and activities have them; an orchestration asks an activity. */
+typedef struct ks_settings ks_settings;
+const char *ks_setting(const ks_settings *settings, const char *name);
+int64_t ks_setting_ms(const ks_settings *settings, const char *name);
+
 /* ---- sending: every context has an outbox, `out` --------------------------------------------- */
 
 typedef struct ks_outbox ks_outbox;
@@ -216,10 +223,12 @@ uint64_t ks_random(ks_orch *o);
 typedef struct ks_activity {
     ks_arena *mem;
     ks_outbox *out;          /* sent when the result is recorded: once, however often it ran */
+    const ks_settings *settings;
     const char *id;          /* of the orchestration that called */
     const char *key;         /* idempotency key: the same in each attempt of one call, and when the
                                 process died and it runs again */
     const ks_val *input;
+    int64_t now_ms;          /* UTC, when it began */
     struct ks_pulse *pulse;  /* for ks_heartbeat() */
 } ks_activity;
 
@@ -260,6 +269,7 @@ typedef enum ks_runtime_status {
 typedef struct ks_http {
     ks_arena *mem;
     ks_outbox *out;
+    const ks_settings *settings;
     const char *method;      /* upper case. HEAD comes as GET, and what it sends is dropped */
     const char *path;        /* decoded */
     int64_t now_ms;
@@ -280,8 +290,6 @@ const ks_val *ks_custom_status(ks_http *h, const char *id);     /* NULL when non
 const ks_val *ks_input(ks_http *h, const char *id);
 const ks_val *ks_history(ks_http *h, const char *id);           /* an array of events */
 const ks_val *ks_state(ks_http *h, ks_ref entity);              /* NULL when missing */
-const char *ks_setting(ks_http *h, const char *name);
-int64_t ks_setting_ms(ks_http *h, const char *name);
 
 /* Each sets the answer and returns the status, so that a function can end with it; what a function
  * returns means nothing else. */
@@ -309,7 +317,7 @@ typedef enum ks_kind {
     KS_FN_END, KS_FN_ORCHESTRATION, KS_FN_ACTIVITY, KS_FN_ACTIVITY_INLINE, KS_FN_ENTITY,
     KS_FN_HTTP, KS_FN_SETTING
 } ks_kind;
-typedef enum ks_setting_type { KS_AS_TEXT, KS_AS_DURATION } ks_setting_type;
+typedef enum ks_setting_type { KS_AS_TEXT, KS_AS_DURATION, KS_AS_URL } ks_setting_type;
 
 typedef struct ks_function {
     ks_kind kind;
@@ -339,8 +347,8 @@ typedef struct ks_function {
  * flags 0 or KS_IDEMPOTENT */
 #define KS_HTTP(name_, methods_, route_, flags_, fn) \
     {.kind = KS_FN_HTTP, .name = name_, .http = {methods_, route_, flags_, fn}}
-/* An environment variable the app reads, checked at start: KS_AS_TEXT, or KS_AS_DURATION ("250ms",
- * "2s", "5m", "1h", "7d") */
+/* An environment variable the app reads, checked at start: KS_AS_TEXT, KS_AS_DURATION ("250ms",
+ * "2s", "5m", "1h", "7d"), or KS_AS_URL (of http or https, or empty) */
 #define KS_SETTING(name_, type_, default_, help_) \
     {.kind = KS_FN_SETTING, .name = name_, .setting = {type_, default_, help_}}
 #define KS_END {.kind = KS_FN_END}

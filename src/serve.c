@@ -6,6 +6,7 @@
  * The handle that workers poke outlives them.
  */
 #include "base/blackbox.h"
+#include "front/settings.h"
 #include "main.h"
 #include "net/server.h"
 #include "run/workers.h"
@@ -26,7 +27,7 @@ struct host {
     struct env env;
     struct app app;
     struct routes routes;
-    struct settings settings;
+    ks_settings settings;
     struct workers *workers;
     struct partition *partition;
     struct front *front;
@@ -167,6 +168,7 @@ static int open_app(struct host *h, const ks_function *functions)
         routes_init(&h->routes, functions, why, sizeof why) < 0 ||
         settings_init(&h->settings, functions, setting_get, NULL, why, sizeof why) < 0)
         return fail(h, EXIT_USAGE, why);
+    h->app.settings = &h->settings;
     return 0;
 }
 
@@ -208,7 +210,6 @@ static int open_server(struct host *h)
     char why[256];
     struct front_config front = {.app = &h->app,
                                  .routes = &h->routes,
-                                 .settings = &h->settings,
                                  .env = &h->env,
                                  .partition = h->partition,
                                  .ctx = h,

@@ -5,6 +5,7 @@
 #include "base/die.h"
 #include "core/coroutine.h"
 #include "front/front.h"
+#include "front/settings.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -39,7 +40,7 @@ struct ks_test {
     size_t override_count;
     struct app app;
     struct routes routes;
-    struct settings settings;
+    ks_settings settings;
     struct memory_disk *disk;
     struct partition *partition;
     struct front *front;
@@ -156,12 +157,13 @@ static void open_world(ks_test *t)
                                          .respond = respond};
     if (app_init(&t->app, t->functions, front_builtin, why, sizeof why) < 0 ||
         routes_init(&t->routes, t->functions, why, sizeof why) < 0 ||
-        settings_init(&t->settings, t->functions, setting_get, t, why, sizeof why) < 0 ||
-        partition_open(&partition, &t->partition, why, sizeof why) < 0)
+        settings_init(&t->settings, t->functions, setting_get, t, why, sizeof why) < 0)
+        die("%s", why);
+    t->app.settings = &t->settings;
+    if (partition_open(&partition, &t->partition, why, sizeof why) < 0)
         die("%s", why);
     struct front_config front = {.app = &t->app,
                                  .routes = &t->routes,
-                                 .settings = &t->settings,
                                  .env = &t->env,
                                  .partition = t->partition,
                                  .ctx = t,

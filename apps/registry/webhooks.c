@@ -35,7 +35,7 @@ static ks_val *times(ks_http *h, ks_val *answer, const ks_val *list)
 int webhook_open(ks_http *h)
 {
     const char *id = ks_new_id(h);
-    int64_t closes_ms = h->now_ms + ks_setting_ms(h, "REGISTRY_OPEN_FOR");
+    int64_t closes_ms = h->now_ms + ks_setting_ms(h->settings, "REGISTRY_OPEN_FOR");
     ks_val *input = ks_object(h->mem);
     ks_put(h->mem, input, "closesAt", ks_integer(h->mem, closes_ms));
     ks_start(h->out, "RegistryOrchestration", id, input);

@@ -107,9 +107,11 @@ static const ks_val *run_inline(struct session *s, const ks_function *fn, uint32
     ks_outbox out = {.mem = s->outcome->mem};
     ks_activity a = {.mem = &s->mem,
                      .out = &out,
+                     .settings = s->app->settings,
                      .id = s->inst->id,
                      .key = session_activity_key(&s->mem, s->inst, key),
-                     .input = input};
+                     .input = input,
+                     .now_ms = s->orch.now_ms};
     const ks_val *result = fn->activity(&a);
     const char *why = out.error ? out.error : val_check(result);
     if (why)

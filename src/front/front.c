@@ -273,6 +273,7 @@ static void run_route(struct front *f, const struct waiting *w, const struct rou
     ks_arena *mem = partition_step(p, &s.out);
     s.http = (ks_http){.mem = mem,
                        .out = &s.out,
+                       .settings = f->config.app->settings,
                        .method = arena_strndup(mem, method.at, method.len),
                        .path = f->target.path.at,
                        .now_ms = partition_now_ms(p)};

@@ -25,14 +25,12 @@
 #define FRONT_FRONT_H
 
 #include "front/route.h"
-#include "front/settings.h"
 #include "net/http1.h"
 #include "run/partition.h"
 
 struct front_config {
     const struct app *app;
     const struct routes *routes;
-    const struct settings *settings;
     struct env *env;
     struct partition *partition;
     void *ctx;
@@ -55,7 +53,7 @@ void front_respond(struct front *f, uint64_t token, const ks_val *result);
 /* Requests are in line for the next pass. */
 bool front_has_requests(const struct front *f);
 
-/* Functions that the front itself needs in the app: hand them to app_init(). */
+/* Functions of our own that every app has: hand them to app_init(). */
 extern const ks_function front_builtin[];
 
 #endif
