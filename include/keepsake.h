@@ -218,6 +218,30 @@ void ks_set_status(ks_orch *o, const ks_val *status);
 const char *ks_unique_id(ks_orch *o); /* 32 lower-case hex digits */
 uint64_t ks_random(ks_orch *o);
 
+/* ---- asking others over HTTP ---------------------------------------------------------------- */
+
+/* Zero anywhere: the default. */
+typedef struct ks_http_request {
+    const char *method;    /* GET, or POST when there is a body */
+    const char *url;       /* of http or https */
+    const ks_val *headers; /* an object of strings */
+    const ks_val *body;    /* a string as it is, anything else as JSON */
+    int64_t timeout_ms;    /* of each exchange, 30 s; then it failed with "Timeout" */
+    int64_t total_ms;      /* of the whole call, with its polls and pauses; no limit */
+    const ks_retry *retry; /* of each exchange; once */
+    bool no_polling;       /* a 202 is the answer */
+} ks_http_request;
+
+/* The answer: {"status": 200, "headers": {"content-type": ...}, "body": "..."}. A failure is one of
+ * 429 or 5xx ("Http503"), no answer ("Unreachable", "Timeout"), and what is no answer, over 1 MiB or
+ * not UTF-8 ("BadAnswer"). A 202 with a Location is polled there, when Retry-After says or else
+ * every 30 s, until the answer is another. A GET follows five redirects. Every attempt has the same
+ * Idempotency-Key, if the headers have none. */
+ks_task *ks_call_http(ks_orch *o, const ks_http_request *request);
+/* From an activity with a thread: one exchange, here and now. What it answers may be of any bytes. */
+struct ks_activity;
+const ks_val *ks_send_http(struct ks_activity *a, const ks_http_request *request);
+
 /* ---- activities ---------------------------------------------------------------------------- */
 
 typedef struct ks_activity {

@@ -36,6 +36,8 @@ struct ks_test {
     struct running *running; /* in the order they began */
     struct running *current; /* whose stack we are on */
     struct coroutine_pool pool;
+    ks_test_http_fn *on_http;
+    void *http_ctx;
     struct override overrides[16];
     size_t override_count;
     struct app app;
@@ -88,6 +90,13 @@ static void submit(void *self, struct job *job, bool is_activity)
     else
         t->first_job = job;
     t->last_job = job;
+}
+
+static const ks_val *exchange(void *self, ks_arena *mem, const ks_http_request *request)
+{
+    ks_test *t = self;
+    return t->on_http ? t->on_http(t->http_ctx, mem, request)
+                      : ks_fail(mem, "Unreachable", "nobody answers in this test");
 }
 
 static void log_line(void *ctx, const char *line)
@@ -214,6 +223,7 @@ ks_test *ks_test_open(const ks_function *functions)
                           .boot_ns = boot_ns,
                           .random = random_bytes,
                           .submit = submit,
+                          .exchange = exchange,
                           .blackbox = t->blackbox};
     return t;
 }
@@ -235,6 +245,12 @@ void ks_test_set(ks_test *t, const char *setting, const char *value)
     if (t->override_count == sizeof t->overrides / sizeof t->overrides[0])
         die("a test sets more than 16 settings");
     t->overrides[t->override_count++] = (struct override){setting, value};
+}
+
+void ks_test_on_http(ks_test *t, ks_test_http_fn *fn, void *ctx)
+{
+    t->on_http = fn;
+    t->http_ctx = ctx;
 }
 
 void ks_test_crash(ks_test *t)

@@ -35,6 +35,11 @@ bool url_is_good(struct str url)
     return end > from && url.at[from] != ':' && !memchr(url.at + from, '@', end - from);
 }
 
+bool url_is_tls(struct str url)
+{
+    return begins_with(url, STR("https://"));
+}
+
 bool url_same_origin(struct str url, struct str other)
 {
     struct str a = {url.at, find_any(url, authority_of(url), "/?#")};

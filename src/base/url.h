@@ -13,6 +13,7 @@ enum { URL_BYTES_MAX = 8192 };
 
 /* Source: RFC 3986, section 2: visible ASCII; everything else has to be percent-encoded. */
 bool url_is_good(struct str url);
+bool url_is_tls(struct str url);
 /* Whether both are of one scheme, host and port, as they are written. */
 bool url_same_origin(struct str url, struct str other);
 /* What a reference in an answer of `base`, a good URL, means. Dot segments are left to the

@@ -38,6 +38,10 @@ static void parent_child_done(ks_task *parent, ks_task *child)
         task_retry_child_done(parent, child);
         return;
     }
+    if (parent->kind == TASK_HTTP) {
+        task_http_child_done(parent, child);
+        return;
+    }
     if (parent->kind == TASK_ANY) {
         parent->winner = child;
         task_complete(parent, child->result);

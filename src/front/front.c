@@ -3,6 +3,7 @@
 #include "base/die.h"
 #include "front/http_step.h"
 #include "front/idempotency.h"
+#include "run/exchange.h"
 
 #include <stdlib.h>
 
@@ -32,6 +33,7 @@ struct front {
 
 const ks_function front_builtin[] = {
     KS_ENTITY("$reply", "keep", idempotency_keep),
+    KS_ACTIVITY(HTTP_ACTIVITY, exchange_activity),
     KS_END,
 };
 

@@ -61,6 +61,11 @@ void ks_heartbeat(ks_activity *a)
         beat(a->pulse);
 }
 
+struct env *activity_env(const ks_activity *a)
+{
+    return a->pulse ? a->pulse->env : NULL;
+}
+
 static const ks_val *run(struct activity *a, ks_arena *mem, ks_outbox *out)
 {
     struct reader r = reader_of(a->input.at, a->input.len);

@@ -122,5 +122,7 @@ void activity_take_results(struct partition *p);
 void activity_check_hearts(struct partition *p);
 int64_t activity_next_ms(const struct partition *p);
 void activity_forget_scheduled(struct partition *p);
+/* NULL: it is an inline one. */
+struct env *activity_env(const ks_activity *a);
 
 #endif
