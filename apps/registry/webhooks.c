@@ -156,6 +156,7 @@ int webhook_peek(ks_http *h)
     if (ks_status(h, id) == KS_MISSING)
         return REFUSE(h, 404, "Unable to find workflow with id %s", id);
     const ks_val *list = ks_state(h, LIST(id));
+    const ks_val *processing = ks_get(list, "processing");
     ks_val *registry = ks_object(h->mem);
     ks_put(h->mem, registry, "id", ks_get(list, "id"));
     ks_put(h->mem, registry, "items", ks_get(list, "items"));
@@ -163,7 +164,10 @@ int webhook_peek(ks_http *h)
     ks_put(h->mem, answer, "status",
            ks_string(h->mem, ks_get(list, "closedAt") ? "Closed" : "Open"));
     ks_put(h->mem, answer, "registry", registry);
-    return ks_reply_json(h, 200, times(h, answer, list));
+    times(h, answer, list);
+    if (ks_get(list, "closedAt"))
+        ks_put(h->mem, answer, "processing", processing ? processing : ks_string(h->mem, "none"));
+    return ks_reply_json(h, 200, answer);
 }
 
 int webhook_stats(ks_http *h)
