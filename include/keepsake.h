@@ -238,9 +238,6 @@ typedef struct ks_http_request {
  * every 30 s, until the answer is another. A GET follows five redirects. Every attempt has the same
  * Idempotency-Key, if the headers have none. */
 ks_task *ks_call_http(ks_orch *o, const ks_http_request *request);
-/* From an activity with a thread: one exchange, here and now. What it answers may be of any bytes. */
-struct ks_activity;
-const ks_val *ks_send_http(struct ks_activity *a, const ks_http_request *request);
 
 /* ---- activities ---------------------------------------------------------------------------- */
 
@@ -258,6 +255,9 @@ typedef struct ks_activity {
 
 /* "I am still at it": see ks_retry.heartbeat_ms. From the activity's own thread. */
 void ks_heartbeat(ks_activity *a);
+/* One exchange of ks_call_http(), here and now; from an activity with a thread. The body of the
+ * answer may be any bytes. */
+const ks_val *ks_send_http(ks_activity *a, const ks_http_request *request);
 
 /* ---- entities ------------------------------------------------------------------------------ */
 
