@@ -27,7 +27,7 @@ uint16_t fake_server_port(const struct fake_server *f);
 void fake_server_open(struct fake_server *f);
 /* Connections end too. */
 void fake_server_close(struct fake_server *f);
-/* NULL: silence. The bytes are the caller's and have to stay. Who waits for an answer is cut off. */
+/* NULL: silence. The bytes are the caller's and have to stay. Who waits now is cut off. */
 void fake_server_answer(struct fake_server *f, const char *bytes, size_t len);
 
 size_t fake_server_count(struct fake_server *f);

@@ -1,5 +1,5 @@
-/* What has closed is handed to the processor: under a virtual clock, with a processor that does what
- * the test says. */
+/* What has closed is handed to the processor: under a virtual clock, with a processor that does
+ * what the test says. */
 #include "../apps/registry/registry.h"
 #include "keepsake_test.h"
 #include "signature.h"

@@ -1,5 +1,5 @@
-/* test_processor.c - the registry as a process, and a processor that is down, slow, broken, and then
- * well; the process dies in between
+/* test_processor.c - the registry as a process, and a processor that is down, slow, broken, and
+ * then well; the process dies in between
  *
  * Nothing here sleeps for a while and hopes: what has to come is asked for until it is there.
  */

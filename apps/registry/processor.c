@@ -52,7 +52,7 @@ static const ks_val *signature(ks_activity *a, const char *secret, const char *b
               mac, &mac_len))
         return NULL;
     char *hex = ks_alloc(a->mem, 2 * sizeof mac + 1);
-    for (unsigned i = 0; i < mac_len; i++) {
+    for (size_t i = 0; i < mac_len; i++) {
         hex[2 * i] = "0123456789abcdef"[mac[i] >> 4];
         hex[2 * i + 1] = "0123456789abcdef"[mac[i] & 15];
     }

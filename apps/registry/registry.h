@@ -1,5 +1,5 @@
-/* registry.h - the gift registry: its life (registry.c), its webhooks (webhooks.c), and who gets it when it
- * has closed (processor.c) */
+/* registry.h - the gift registry: its life (registry.c), its webhooks (webhooks.c), and who gets it
+ * when it has closed (processor.c) */
 #ifndef REGISTRY_H
 #define REGISTRY_H
 

@@ -50,9 +50,10 @@ bool url_same_origin(struct str url, struct str other)
 /* "mailto:", "https:" */
 static bool has_scheme(struct str reference)
 {
+    static const char scheme_bytes[] =
+        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789+-.";
     size_t i = 0;
-    while (i < reference.len && (isalnum((unsigned char)reference.at[i]) ||
-                                 memchr("+-.", reference.at[i], 3)))
+    while (i < reference.len && strchr(scheme_bytes, reference.at[i]) && reference.at[i])
         i++;
     return i > 0 && isalpha((unsigned char)reference.at[0]) && i < reference.len &&
            reference.at[i] == ':';

@@ -111,7 +111,7 @@ int64_t http_call_pause_ms(const ks_val *answer, int64_t now_ms)
     if (digits > 0 && !text[digits]) {
         ms = 0;
         for (size_t i = 0; i < digits && ms < KS_DAYS(36500); i++)
-            ms = ms * 10 + (text[i] - '0') * 1000;
+            ms = ms * 10 + (int64_t)(text[i] - '0') * 1000;
     } else if (utc_of_http_date(text, &date_ms)) {
         ms = date_ms - now_ms;
     }

@@ -2,7 +2,6 @@
 
 #include <dlfcn.h>
 #include <stddef.h>
-#include <string.h>
 
 /* What Debian's libcurl4 installs; 4 has been the number of the binary interface since 2006. */
 static const char file[] = "libcurl.so.4";
@@ -27,11 +26,11 @@ bool curl_library_load(struct curl_library *ret)
 {
     void *library = dlopen(file, RTLD_NOW | RTLD_LOCAL);
     for (size_t i = 0; library && i < sizeof functions / sizeof functions[0]; i++) {
-        void *address = dlsym(library, functions[i].name);
-        if (!address)
-            return false;
         /* ISO C converts no object pointer to a function pointer; POSIX says they are the same. */
-        memcpy((char *)ret + functions[i].place, &address, sizeof address);
+        void **place = (void **)(void *)((char *)ret + functions[i].place);
+        *place = dlsym(library, functions[i].name);
+        if (!*place)
+            return false;
     }
     return library && ret->global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK;
 }
