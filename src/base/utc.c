@@ -47,11 +47,13 @@ bool utc_of_http_date(const char *text, int64_t *ret_ms)
         if (strncmp(at, text + 8, 3) == 0)
             month = at;
     struct tm t = {.tm_mday = two(text + 5),
-                   .tm_mon = month ? (int)(month - months) / 3 : 0,
+                   .tm_mon = month ? (int)(month - months) / 3 : -1,
                    .tm_year = two(text + 12) * 100 + two(text + 14) - 1900,
                    .tm_hour = two(text + 17),
                    .tm_min = two(text + 20),
                    .tm_sec = two(text + 23)};
+    if (!month || t.tm_mday < 1 || t.tm_mday > 31)
+        return false;
     *ret_ms = (int64_t)timegm(&t) * 1000;
-    return month && t.tm_mday > 0;
+    return true;
 }
