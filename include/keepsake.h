@@ -234,9 +234,9 @@ typedef struct ks_http_request {
 
 /* The answer: {"status": 200, "headers": {"content-type": ...}, "body": "..."}. Failures are the
  * statuses 429 and 5xx ("Http503"), no answer ("Unreachable", "Timeout"), and one that is none, not
- * UTF-8 or over 1 MiB ("BadAnswer"). A 202 with a Location is polled there, when Retry-After says or
- * every 30 s, until the answer is another. A GET follows redirects, up to five. All attempts have
- * the same Idempotency-Key, unless the headers bring one. */
+ * UTF-8 or over 1 MiB ("BadAnswer"). A 202 with a Location is polled there, when Retry-After says
+ * or every 30 s, until the answer is another. A GET follows redirects, up to five. All attempts
+ * have the same Idempotency-Key, unless the headers bring one. */
 ks_task *ks_call_http(ks_orch *o, const ks_http_request *request);
 
 /* ---- activities ---------------------------------------------------------------------------- */

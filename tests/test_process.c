@@ -136,8 +136,12 @@ static void a_setting_that_is_no_duration_is_refused(void **state)
 
 static void a_processor_that_is_no_url_is_refused(void **state)
 {
-    static const char *const urls[] = {"processor", "ftp://processor/", "http://", "https:///in",
-                                       "http://me:pass@processor/", "http://processor/a b"};
+    static const char *const urls[] = {"processor",
+                                       "ftp://processor/",
+                                       "http://",
+                                       "https:///in",
+                                       "http://me:pass@processor/",
+                                       "http://processor/a b"};
     struct world *w = *state;
     char output[OUTPUT_MAX], port[8], setting[128];
     free_port(port);
