@@ -97,12 +97,13 @@ static const ks_function functions[] = {
 
 /* ---- whom it asks ---- */
 
-enum { ASKED_MAX = 32 };
+enum { ASKED_MAX = 32, SCRIPT_MAX = 8 };
 
 struct world {
     ks_test *t;
     bool evicts;
-    const char *const *script; /* answers as JSON, or names of errors; the last again and again */
+    const char *script[SCRIPT_MAX]; /* answers as JSON, or names of errors; the last for good */
+    size_t place;
     size_t asked;
     char seen[ASKED_MAX][600]; /* "method url | name: value | ... | body" */
     int64_t at_ms[ASKED_MAX];
@@ -120,9 +121,9 @@ static const ks_val *on_http(void *ctx, ks_arena *mem, const ks_http_request *re
                       ks_text(ks_val_at(request->headers, i)));
     snprintf(seen + n, size - (size_t)n, " | %s", ks_text(request->body));
     w->at_ms[w->asked++] = ks_test_now_ms(w->t);
-    const char *answer = w->script[0];
-    if (w->script[1])
-        w->script++;
+    const char *answer = w->script[w->place];
+    if (w->script[w->place + 1])
+        w->place++;
     return answer[0] == '{' ? ks_parse_json(mem, answer, strlen(answer))
                             : ks_fail(mem, answer, "as the test wants it");
 }
@@ -145,7 +146,13 @@ static int tear_down(void **state)
     return 0;
 }
 
-#define SCRIPT(w, ...) ((w)->script = (const char *const[]){__VA_ARGS__, NULL})
+static void set_script(struct world *w, const char *const script[SCRIPT_MAX])
+{
+    memcpy(w->script, script, sizeof w->script);
+    w->place = 0;
+}
+
+#define SCRIPT(w, ...) set_script((w), (const char *const[SCRIPT_MAX]){__VA_ARGS__})
 
 static void advance(struct world *w, int64_t ms)
 {
