@@ -22,7 +22,7 @@ LANGUAGE = -std=c17 -D_GNU_SOURCE -Iinclude -Isrc
 CFLAGS = $(LANGUAGE) $(WARNINGS) $(CFLAGS_$(V)) -MMD -MP -fPIE -pthread -fno-strict-aliasing \
 	-fno-omit-frame-pointer
 LDFLAGS = $(CFLAGS_$(V)) -pie -pthread -Wl,-z,relro,-z,now,-z,noexecstack -Wl,--as-needed
-LIBS = -luv -lsqlite3 -ljansson
+LIBS = -luv -lsqlite3 -ljansson -lcrypto
 
 # What has a main() is a program; the rest of its folder is an archive that gives what is asked for.
 SOURCES := $(wildcard src/*.c src/*/*.c src/*/*.S apps/*/*.c tests/*.c bench/*.c)

@@ -88,6 +88,13 @@ const char *ks_to_json(ks_arena *mem, const ks_val *val);
 /* "2026-12-24T18:00:00.000Z" */
 const ks_val *ks_utc(ks_arena *mem, int64_t time_ms);
 
+/* ---- settings: the app's KS_SETTINGs, as the environment had them at the start -------------- */
+
+/* HTTP functions and activities have them; an orchestration asks an activity. */
+typedef struct ks_settings ks_settings;
+const char *ks_setting(const ks_settings *settings, const char *name);
+int64_t ks_setting_ms(const ks_settings *settings, const char *name);
+
 /* ---- sending: every context has an outbox, `out` --------------------------------------------- */
 
 typedef struct ks_outbox ks_outbox;
@@ -211,20 +218,46 @@ void ks_set_status(ks_orch *o, const ks_val *status);
 const char *ks_unique_id(ks_orch *o); /* 32 lower-case hex digits */
 uint64_t ks_random(ks_orch *o);
 
+/* ---- asking others over HTTP ---------------------------------------------------------------- */
+
+/* Zero anywhere: the default. */
+typedef struct ks_http_request {
+    const char *method;    /* GET, or POST when there is a body */
+    const char *url;       /* of http or https */
+    const ks_val *headers; /* an object of strings */
+    const ks_val *body;    /* a string as it is, anything else as JSON */
+    int64_t timeout_ms;    /* of each exchange, 30 s; then it failed with "Timeout" */
+    int64_t total_ms;      /* of the whole call, with its polls and pauses; no limit */
+    const ks_retry *retry; /* of each exchange; once */
+    bool no_polling;       /* a 202 is the answer */
+} ks_http_request;
+
+/* The answer: {"status": 200, "headers": {"content-type": ...}, "body": "..."}. Failures are the
+ * statuses 429 and 5xx ("Http503"), no answer ("Unreachable", "Timeout"), and one that is none, not
+ * UTF-8 or over 1 MiB ("BadAnswer"). A 202 with a Location is polled there, when Retry-After says
+ * or every 30 s, until the answer is another. A GET follows redirects, up to five. All attempts
+ * have the same Idempotency-Key, unless the headers bring one. */
+ks_task *ks_call_http(ks_orch *o, const ks_http_request *request);
+
 /* ---- activities ---------------------------------------------------------------------------- */
 
 typedef struct ks_activity {
     ks_arena *mem;
     ks_outbox *out;          /* sent when the result is recorded: once, however often it ran */
+    const ks_settings *settings;
     const char *id;          /* of the orchestration that called */
     const char *key;         /* idempotency key: the same in each attempt of one call, and when the
                                 process died and it runs again */
     const ks_val *input;
+    int64_t now_ms;          /* UTC, when it began */
     struct ks_pulse *pulse;  /* for ks_heartbeat() */
 } ks_activity;
 
 /* "I am still at it": see ks_retry.heartbeat_ms. From the activity's own thread. */
 void ks_heartbeat(ks_activity *a);
+/* One exchange of ks_call_http(), here and now; from an activity with a thread. The body of the
+ * answer may be any bytes. */
+const ks_val *ks_send_http(ks_activity *a, const ks_http_request *request);
 
 /* ---- entities ------------------------------------------------------------------------------ */
 
@@ -260,6 +293,7 @@ typedef enum ks_runtime_status {
 typedef struct ks_http {
     ks_arena *mem;
     ks_outbox *out;
+    const ks_settings *settings;
     const char *method;      /* upper case. HEAD comes as GET, and what it sends is dropped */
     const char *path;        /* decoded */
     int64_t now_ms;
@@ -280,8 +314,6 @@ const ks_val *ks_custom_status(ks_http *h, const char *id);     /* NULL when non
 const ks_val *ks_input(ks_http *h, const char *id);
 const ks_val *ks_history(ks_http *h, const char *id);           /* an array of events */
 const ks_val *ks_state(ks_http *h, ks_ref entity);              /* NULL when missing */
-const char *ks_setting(ks_http *h, const char *name);
-int64_t ks_setting_ms(ks_http *h, const char *name);
 
 /* Each sets the answer and returns the status, so that a function can end with it; what a function
  * returns means nothing else. */
@@ -301,8 +333,8 @@ int ks_reply_result(ks_http *h, ks_ref entity, const char *operation, const ks_v
 /* ---- live: server-sent events about an entity ----------------------------------------------- */
 
 /* What one listener is to be told. It is asked at first, after each commit that changed the entity,
- * and again until it has nothing more to say: so it says a piece at a time, from what was seen on. It
- * has to depend on nothing but what is in here, as all who have seen the same are sent the same. */
+ * and again until it has nothing more to say: so it says a piece at a time, from what was seen on.
+ * It has to depend on nothing but what is in here: all who have seen the same are sent the same. */
 typedef struct ks_feed {
     ks_arena *mem;
     const char *key;         /* of the entity */
@@ -329,7 +361,7 @@ typedef enum ks_kind {
     KS_FN_END, KS_FN_ORCHESTRATION, KS_FN_ACTIVITY, KS_FN_ACTIVITY_INLINE, KS_FN_ENTITY,
     KS_FN_HTTP, KS_FN_SETTING, KS_FN_PAGES
 } ks_kind;
-typedef enum ks_setting_type { KS_AS_TEXT, KS_AS_DURATION } ks_setting_type;
+typedef enum ks_setting_type { KS_AS_TEXT, KS_AS_DURATION, KS_AS_URL } ks_setting_type;
 
 /* A file for browsers, embedded in the program (tools/embed makes a table of them); it is served
  * under headers that allow no script, style or connection but the program's own. */
@@ -370,8 +402,8 @@ typedef struct ks_function {
  * flags 0 or KS_IDEMPOTENT */
 #define KS_HTTP(name_, methods_, route_, flags_, fn) \
     {.kind = KS_FN_HTTP, .name = name_, .http = {methods_, route_, flags_, fn}}
-/* An environment variable the app reads, checked at start: KS_AS_TEXT, or KS_AS_DURATION ("250ms",
- * "2s", "5m", "1h", "7d") */
+/* An environment variable the app reads, checked at start: KS_AS_TEXT, KS_AS_DURATION ("250ms",
+ * "2s", "5m", "1h", "7d"), or KS_AS_URL (of http or https, or empty) */
 #define KS_SETTING(name_, type_, default_, help_) \
     {.kind = KS_FN_SETTING, .name = name_, .setting = {type_, default_, help_}}
 /* Files for browsers, each at its path, outside of /api/ */

@@ -43,6 +43,11 @@ const ks_answer *ks_test_post(ks_test *t, const char *target, const char *conten
 const ks_answer *ks_test_request(ks_test *t, const char *method, const char *target,
                                  const char *headers, const void *body, size_t body_len);
 
+/* Whom the app asks over HTTP: gives {"status", "headers", "body"}, or what ks_fail() makes of
+ * "Unreachable" or "Timeout". The request has all its headers. Without it nobody is reachable. */
+typedef const ks_val *ks_test_http_fn(void *ctx, ks_arena *mem, const ks_http_request *request);
+void ks_test_on_http(ks_test *t, ks_test_http_fn *fn, void *ctx);
+
 int64_t ks_test_now_ms(const ks_test *t);
 /* Moves time forward, through everything that becomes due on the way, in its order. */
 void ks_test_advance(ks_test *t, int64_t ms);

@@ -26,7 +26,8 @@ static void print_help(const char *program, const ks_function *functions)
         if (is_first)
             printf("\nFrom the environment:\n");
         is_first = false;
-        printf("  %s (default %s): %s\n", fn->name, fn->setting.value, fn->setting.help);
+        printf("  %s (default %s): %s\n", fn->name,
+               fn->setting.value[0] ? fn->setting.value : "none", fn->setting.help);
     }
 }
 

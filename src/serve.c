@@ -1,12 +1,15 @@
 /* serve() opens everything from the bottom up - table of functions, settings, partition, front,
  * server - and closes it from the top down:
  *
- *     signal -> server_drain -> drained -> the loop ends -> front, partition (clean), workers, wake
+ *     signal -> server_drain -> drained -> the loop ends -> front, activities, partition (clean),
+ *     workers, wake
  *
  * The handle that workers poke outlives them.
  */
 #include "base/blackbox.h"
+#include "front/settings.h"
 #include "main.h"
+#include "net/http_client.h"
 #include "net/server.h"
 #include "run/workers.h"
 #include "store/journal.h"
@@ -27,8 +30,9 @@ struct host {
     struct env env;
     struct app app;
     struct routes routes;
-    struct settings settings;
+    ks_settings settings;
     struct workers *workers;
+    struct http_client *http;
     struct partition *partition;
     struct front *front;
     struct server *server;
@@ -60,6 +64,11 @@ static void log_line(void *ctx, const char *line)
 static void submit(void *self, struct job *job, bool is_activity)
 {
     workers_submit(((struct host *)self)->workers, job, is_activity);
+}
+
+static const ks_val *exchange(void *self, ks_arena *mem, const ks_http_request *request)
+{
+    return http_client_exchange(((struct host *)self)->http, mem, request);
 }
 
 static void workers_woke(void *ctx)
@@ -197,6 +206,7 @@ static int open_app(struct host *h, const ks_function *functions)
         routes_init(&h->routes, functions, why, sizeof why) < 0 ||
         settings_init(&h->settings, functions, setting_get, NULL, why, sizeof why) < 0)
         return fail(h, EXIT_USAGE, why);
+    h->app.settings = &h->settings;
     return 0;
 }
 
@@ -238,7 +248,6 @@ static int open_server(struct host *h)
     char why[256];
     struct front_config front = {.app = &h->app,
                                  .routes = &h->routes,
-                                 .settings = &h->settings,
                                  .env = &h->env,
                                  .partition = h->partition,
                                  .ctx = h,
@@ -315,12 +324,19 @@ static void close_all(struct host *h)
 {
     if (h->front)
         front_free(h->front);
+    /* Activities that run give their results to a partition that is still there, though it takes
+     * them no more: what was cut short has not failed, and runs again after the next start. */
+    if (h->workers) {
+        http_client_end(h->http);
+        workers_end_activities(h->workers);
+    }
     if (h->partition && partition_close(h->partition) < 0)
         fail(h, EXIT_IO,
              "the last checkpoint could not be written; the next start recovers from "
              "the journal");
     if (h->workers) {
         workers_free(h->workers);
+        http_client_free(h->http);
         if (!uv_is_closing((uv_handle_t *)&h->timer))
             close_handles(h); /* it never ran */
         uv_close((uv_handle_t *)&h->wake, NULL);
@@ -364,9 +380,11 @@ int serve(const struct options *options, const ks_function *functions)
     raise_descriptors();
     h.env.self = &h;
     h.env.submit = submit;
+    h.env.exchange = exchange;
     int code = open_app(&h, functions);
     if (!code) {
         open_loop(&h);
+        h.http = http_client_new();
         h.workers = workers_new(ACTIVITY_THREADS, workers_woke, &h);
         code = open_partition(&h);
     }

@@ -5,6 +5,7 @@
 #include "base/die.h"
 #include "core/coroutine.h"
 #include "front/front.h"
+#include "front/settings.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -43,11 +44,13 @@ struct ks_test {
     struct running *running; /* in the order they began */
     struct running *current; /* whose stack we are on */
     struct coroutine_pool pool;
+    ks_test_http_fn *on_http;
+    void *http_ctx;
     struct override overrides[16];
     size_t override_count;
     struct app app;
     struct routes routes;
-    struct settings settings;
+    ks_settings settings;
     struct memory_disk *disk;
     struct partition *partition;
     struct front *front;
@@ -95,6 +98,13 @@ static void submit(void *self, struct job *job, bool is_activity)
     else
         t->first_job = job;
     t->last_job = job;
+}
+
+static const ks_val *exchange(void *self, ks_arena *mem, const ks_http_request *request)
+{
+    ks_test *t = self;
+    return t->on_http ? t->on_http(t->http_ctx, mem, request)
+                      : ks_fail(mem, "Unreachable", "nobody answers in this test");
 }
 
 static void log_line(void *ctx, const char *line)
@@ -200,12 +210,13 @@ static void open_world(ks_test *t)
                                          .respond = respond};
     if (app_init(&t->app, t->functions, front_builtin, why, sizeof why) < 0 ||
         routes_init(&t->routes, t->functions, why, sizeof why) < 0 ||
-        settings_init(&t->settings, t->functions, setting_get, t, why, sizeof why) < 0 ||
-        partition_open(&partition, &t->partition, why, sizeof why) < 0)
+        settings_init(&t->settings, t->functions, setting_get, t, why, sizeof why) < 0)
+        die("%s", why);
+    t->app.settings = &t->settings;
+    if (partition_open(&partition, &t->partition, why, sizeof why) < 0)
         die("%s", why);
     struct front_config front = {.app = &t->app,
                                  .routes = &t->routes,
-                                 .settings = &t->settings,
                                  .env = &t->env,
                                  .partition = t->partition,
                                  .ctx = t,
@@ -219,9 +230,10 @@ static void open_world(ks_test *t)
 static void end_running(ks_test *t, struct running *r)
 {
     struct running **at = &t->running;
-    while (*at != r)
+    while (*at && *at != r)
         at = &(*at)->next;
-    *at = r->next;
+    if (*at)
+        *at = r->next;
     coroutine_free(&t->pool, r->coroutine);
     r->job->done(r->job);
     free(r);
@@ -258,6 +270,7 @@ ks_test *ks_test_open(const ks_function *functions)
                           .boot_ns = boot_ns,
                           .random = random_bytes,
                           .submit = submit,
+                          .exchange = exchange,
                           .blackbox = t->blackbox};
     return t;
 }
@@ -279,6 +292,12 @@ void ks_test_set(ks_test *t, const char *setting, const char *value)
     if (t->override_count == sizeof t->overrides / sizeof t->overrides[0])
         die("a test sets more than 16 settings");
     t->overrides[t->override_count++] = (struct override){setting, value};
+}
+
+void ks_test_on_http(ks_test *t, ks_test_http_fn *fn, void *ctx)
+{
+    t->on_http = fn;
+    t->http_ctx = ctx;
 }
 
 void ks_test_crash(ks_test *t)

@@ -390,7 +390,6 @@ static void start_process(struct hub *h)
         fail_msg("%s", why);
     struct front_config front = {.app = &h->app,
                                  .routes = &h->routes,
-                                 .settings = &h->settings,
                                  .env = &h->env,
                                  .partition = h->partition,
                                  .ctx = h,
@@ -425,6 +424,7 @@ void hub_open(struct hub *h, struct partition_limits limits)
         routes_init(&h->routes, functions, why, sizeof why) < 0 ||
         settings_init(&h->settings, functions, no_setting, NULL, why, sizeof why) < 0)
         fail_msg("%s", why);
+    h->app.settings = &h->settings;
     start_process(h);
 }
 

@@ -13,6 +13,7 @@
 #define TESTS_HUB_H
 
 #include "front/front.h"
+#include "front/settings.h"
 
 enum { HUB_START_MS = 1000000000 };
 
@@ -29,7 +30,7 @@ struct hub {
     struct job *first_job, *last_job; /* submitted, not run yet */
     struct app app;
     struct routes routes;
-    struct settings settings;
+    ks_settings settings;
     struct partition_limits limits;
     struct memory_disk *disk;
     struct partition *partition;

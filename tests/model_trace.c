@@ -45,7 +45,7 @@ struct model_trace {
 
 /* ---- the app ---- */
 
-const ks_val *model_work(ks_activity *a)
+static const ks_val *model_work(ks_activity *a)
 {
     size_t i = 0;
     while (app.keys[i].key[0] && strcmp(app.keys[i].key, a->key) != 0)

@@ -36,11 +36,6 @@ struct model_program {
  * app's beside those of model_app.c. */
 void model_trace_expect(const struct model_program *p, const ks_function *functions);
 
-/* The activity "Work" of every script: {"fail": [types], "value": any, "log": text}. Its n-th run
- * under one key fails with the n-th type; then it gives the value. It deposits 1 to the account
- * "work" each time. */
-const ks_val *model_work(ks_activity *a);
-
 /* A world to be driven by hand: the same app, activities held. */
 ks_test *model_open(const struct model_program *p, const ks_function *functions);
 /* From the next crash on, the app's function of that name has another. */

@@ -95,7 +95,8 @@ static void peek_shows_who_closed_and_when(void **state)
     get(*state, "/api/Finish/%s", id);
     expect_like(get(*state, "/api/Peek/%s", id),
                 "{\"status\":\"Closed\",\"registry\":{\"id\":\"#\",\"items\":[\"Commodore 64\"]},"
-                "\"closesAt\":\"@\",\"closedAt\":\"@\",\"closedBy\":\"user\"}",
+                "\"closesAt\":\"@\",\"closedAt\":\"@\",\"closedBy\":\"user\","
+                "\"processing\":\"none\"}",
                 id);
 }
 

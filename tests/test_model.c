@@ -1,6 +1,6 @@
 /* Everything an orchestration and an entity can do, driven from outside under a virtual clock. Each
- * test runs twice: with coroutines resident, and with every one dropped before each request, so that
- * all of it is also a replay. */
+ * test runs twice: with coroutines resident, and with every one dropped before each request, so
+ * that all of it is also a replay. */
 #include "keepsake_test.h"
 #include "model_app.h"
 

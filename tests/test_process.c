@@ -134,6 +134,25 @@ static void a_setting_that_is_no_duration_is_refused(void **state)
     }
 }
 
+static void a_processor_that_is_no_url_is_refused(void **state)
+{
+    static const char *const urls[] = {"processor",
+                                       "ftp://processor/",
+                                       "http://",
+                                       "https:///in",
+                                       "http://me:pass@processor/",
+                                       "http://processor/a b"};
+    struct world *w = *state;
+    char output[OUTPUT_MAX], port[8], setting[128];
+    free_port(port);
+    for (size_t i = 0; i < sizeof urls / sizeof *urls; i++) {
+        snprintf(setting, sizeof setting, "REGISTRY_PROCESSOR_URL=%s", urls[i]);
+        int code = start_again(w, setting, port, w->service.data, output);
+        expect_clear_failure(code, output, "REGISTRY_PROCESSOR_URL");
+        assert_null(strstr(output, "pass@"));
+    }
+}
+
 static void a_second_process_on_the_folder_is_refused(void **state)
 {
     struct world *w = *state;
@@ -374,6 +393,7 @@ int main(void)
         STOPPED(help_and_version_answer),
         STOPPED(what_is_no_command_is_refused),
         STOPPED(a_setting_that_is_no_duration_is_refused),
+        STOPPED(a_processor_that_is_no_url_is_refused),
         TEST(a_second_process_on_the_folder_is_refused),
         TEST(a_busy_port_is_refused),
         STOPPED(a_folder_that_is_a_file_is_refused),

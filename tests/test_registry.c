@@ -86,7 +86,7 @@ static void a_registry_closes_by_itself_after_five_minutes(void **state)
         t, id,
         "{\"status\":\"Closed\",\"registry\":{\"id\":\"%s\",\"items\":[\"Late\"]},"
         "\"closesAt\":\"2026-12-24T18:05:00.000Z\",\"closedAt\":\"2026-12-24T18:05:00.000Z\","
-        "\"closedBy\":\"timeout\"}",
+        "\"closedBy\":\"timeout\",\"processing\":\"none\"}",
         id);
 }
 
@@ -104,7 +104,7 @@ static void finish_closes_once_and_for_good(void **state)
         t, id,
         "{\"status\":\"Closed\",\"registry\":{\"id\":\"%s\",\"items\":[]},"
         "\"closesAt\":\"2026-12-24T18:05:00.000Z\",\"closedAt\":\"2026-12-24T18:00:01.000Z\","
-        "\"closedBy\":\"user\"}",
+        "\"closedBy\":\"user\",\"processing\":\"none\"}",
         id);
     expect_stats(t, "{\"registryCount\":1,\"itemsCount\":0,\"openCount\":0,\"closedCount\":1}");
 }

@@ -65,6 +65,7 @@ static void durations_are_a_whole_number_and_a_unit(void **state)
 static const ks_function functions[] = {
     KS_SETTING("OPEN_FOR", KS_AS_DURATION, "5m", "how long"),
     KS_SETTING("GREETING", KS_AS_TEXT, "hello", "what to say"),
+    KS_SETTING("WHERE", KS_AS_URL, "", "whom to tell"),
     KS_END,
 };
 
@@ -83,15 +84,15 @@ static const char *get(void *ctx, const char *name)
 static void the_default_counts_when_nothing_is_given(void **state)
 {
     struct given none[] = {{NULL, NULL}};
-    struct settings s;
+    ks_settings s;
     char why[256];
     (void)state;
     assert_int_equal(settings_init(&s, functions, get, none, why, sizeof why), 0);
-    assert_int_equal(settings_find(&s, "OPEN_FOR")->ms, 300000);
-    assert_string_equal(settings_find(&s, "OPEN_FOR")->value, "5m");
-    assert_string_equal(settings_find(&s, "GREETING")->value, "hello");
-    assert_null(settings_find(&s, "greeting"));
-    assert_null(settings_find(&s, "OTHER"));
+    assert_int_equal(ks_setting_ms(&s, "OPEN_FOR"), 300000);
+    assert_string_equal(ks_setting(&s, "OPEN_FOR"), "5m");
+    assert_string_equal(ks_setting(&s, "GREETING"), "hello");
+    assert_string_equal(ks_setting(&s, "greeting"), "");
+    assert_string_equal(ks_setting(&s, "OTHER"), "");
     settings_free(&s);
 }
 
@@ -99,32 +100,32 @@ static void what_is_given_counts_and_is_copied(void **state)
 {
     char text[] = "bye";
     struct given given[] = {{"GREETING", text}, {"OPEN_FOR", "2s"}, {"OTHER", "x"}, {NULL, NULL}};
-    struct settings s;
+    ks_settings s;
     char why[256];
     (void)state;
     assert_int_equal(settings_init(&s, functions, get, given, why, sizeof why), 0);
     text[0] = 'X';
-    assert_int_equal(settings_find(&s, "OPEN_FOR")->ms, 2000);
-    assert_string_equal(settings_find(&s, "GREETING")->value, "bye");
-    assert_int_equal(s.count, 2);
+    assert_int_equal(ks_setting_ms(&s, "OPEN_FOR"), 2000);
+    assert_string_equal(ks_setting(&s, "GREETING"), "bye");
+    assert_int_equal(s.count, 3);
     settings_free(&s);
 }
 
 static void an_empty_text_is_a_text(void **state)
 {
     struct given given[] = {{"GREETING", ""}, {NULL, NULL}};
-    struct settings s;
+    ks_settings s;
     char why[256];
     (void)state;
     assert_int_equal(settings_init(&s, functions, get, given, why, sizeof why), 0);
-    assert_string_equal(settings_find(&s, "GREETING")->value, "");
+    assert_string_equal(ks_setting(&s, "GREETING"), "");
     settings_free(&s);
 }
 
 static void a_wrong_duration_is_refused_by_name(void **state)
 {
     struct given given[] = {{"OPEN_FOR", "soon"}, {NULL, NULL}};
-    struct settings s;
+    ks_settings s;
     char why[256];
     (void)state;
     assert_int_equal(settings_init(&s, functions, get, given, why, sizeof why), -1);
@@ -132,6 +133,41 @@ static void a_wrong_duration_is_refused_by_name(void **state)
     assert_non_null(strstr(why, "5m"));
     given[0].value = "";
     assert_int_equal(settings_init(&s, functions, get, given, why, sizeof why), -1);
+}
+
+static void a_url_is_one_or_empty(void **state)
+{
+    static const struct {
+        const char *value;
+        bool is_good;
+    } rows[] = {{"", true},
+                {"http://a", true},
+                {"HTTPS://a.test:8443/b/c?d=e&f#g", true},
+                {"http://[::1]:80/", true},
+                {"a.test", false},
+                {"//a.test/", false},
+                {"ftp://a.test/", false},
+                {"http:/a.test/", false},
+                {"http://", false},
+                {"http://?a", false},
+                {"http://:80/", false},
+                {"http://me:secret@a.test/", false},
+                {"http://a.test/@", true},
+                {"http://a.test/a b", false},
+                {"http://a.test/\xC3\xA4", false},
+                {"http://a.test/\n", false},
+                {"javascript:alert(1)", false}};
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct given given[] = {{"WHERE", rows[i].value}, {NULL, NULL}};
+        ks_settings s;
+        char why[256] = "";
+        int result = settings_init(&s, functions, get, given, why, sizeof why);
+        if ((result == 0) != rows[i].is_good || strstr(why, "secret"))
+            fail_msg("%s: %d %s", rows[i].value, result, why);
+        if (result == 0)
+            settings_free(&s);
+    }
 }
 
 int main(void)
@@ -142,6 +178,7 @@ int main(void)
         cmocka_unit_test(what_is_given_counts_and_is_copied),
         cmocka_unit_test(an_empty_text_is_a_text),
         cmocka_unit_test(a_wrong_duration_is_refused_by_name),
+        cmocka_unit_test(a_url_is_one_or_empty),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

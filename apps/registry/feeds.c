@@ -3,7 +3,7 @@
  *     event       id            data
  *     registry    0             {"id", "openedAt", "closesAt"}: begin anew
  *     items       12            {"from": 9, "items": [3 texts]}: items 9 to 11
- *     closed      12.user       {"closedAt", "closedBy", "processing" if there is such a thing}
+ *     closed      12.user       {"closedAt", "closedBy", "processing" if somebody does}
  *     stats       3.12.1.2      what Stats answers
  *
  * An id says what was seen: how many items; then by whom it was closed and how processing stands.

@@ -1,4 +1,5 @@
-/* The gift registry: opened, added to, finished - or closed by itself when its time has passed. */
+/* The gift registry: opened, added to, finished - or closed by itself when its time has passed -
+ * and then handed to its processor, if there is one. */
 #include "registry.h"
 
 static const ks_val *registry_orchestration(ks_orch *o)
@@ -8,8 +9,14 @@ static const ks_val *registry_orchestration(ks_orch *o)
     ks_task *closed = ks_event(o, "Close");
     ks_task *timeout = ks_timer(o, closes_ms);
     bool is_by_user = ks_winner(ks_when_any(o, closed, timeout)) == closed;
-    ks_signal(o->out, LIST(o->id), "Close", ks_string(o->mem, is_by_user ? "user" : "timeout"));
+    bool is_processed = ks_is_true(ks_await(ks_call(o, "HasProcessor", NULL)));
+    ks_val *how = ks_object(o->mem);
+    ks_put(o->mem, how, "by", ks_string(o->mem, is_by_user ? "user" : "timeout"));
+    ks_put(o->mem, how, "isProcessed", ks_boolean(o->mem, is_processed));
+    ks_signal(o->out, LIST(o->id), "Close", how);
     ks_signal(o->out, STATS, "RegistryClosed", NULL);
+    if (is_processed)
+        registry_hand_over(o);
     return ks_boolean(o->mem, is_by_user);
 }
 
@@ -38,7 +45,20 @@ static const ks_val *list_add_item(ks_entity *e)
 static const ks_val *list_close(ks_entity *e)
 {
     ks_set(e, "closedAt", ks_integer(e->mem, e->now_ms));
-    ks_set(e, "closedBy", e->arg);
+    ks_set(e, "closedBy", ks_get(e->arg, "by"));
+    if (ks_is_true(ks_get(e->arg, "isProcessed")))
+        ks_set(e, "processing", ks_string(e->mem, "pending"));
+    return NULL;
+}
+
+static const ks_val *list_read(ks_entity *e)
+{
+    return e->state;
+}
+
+static const ks_val *list_processed(ks_entity *e)
+{
+    ks_set(e, "processing", e->arg);
     return NULL;
 }
 
@@ -64,11 +84,17 @@ static const ks_val *stats_registry_closed(ks_entity *e)
 
 const ks_function registry_functions[] = {
     KS_SETTING("REGISTRY_OPEN_FOR", KS_AS_DURATION, "5m", "how long a registry stays open"),
+    KS_SETTING("REGISTRY_PROCESSOR_URL", KS_AS_URL, "", "who gets registries that have closed"),
+    KS_SETTING("REGISTRY_PROCESSOR_SECRET", KS_AS_TEXT, "", "what signs them; unsigned without"),
     KS_ORCHESTRATION("RegistryOrchestration", registry_orchestration),
     KS_ACTIVITY_INLINE("NewList", new_list),
+    KS_ACTIVITY_INLINE("HasProcessor", has_processor),
+    KS_ACTIVITY("SendToProcessor", send_to_processor),
     KS_ENTITY("RegistryList", "New", list_new),
     KS_ENTITY("RegistryList", "AddItem", list_add_item),
     KS_ENTITY("RegistryList", "Close", list_close),
+    KS_ENTITY("RegistryList", "Read", list_read),
+    KS_ENTITY("RegistryList", "Processed", list_processed),
     KS_ENTITY("RegistryStats", "NewRegistry", stats_new_registry),
     KS_ENTITY("RegistryStats", "NewItem", stats_new_item),
     KS_ENTITY("RegistryStats", "RegistryClosed", stats_registry_closed),

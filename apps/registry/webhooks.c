@@ -35,7 +35,7 @@ static ks_val *times(ks_http *h, ks_val *answer, const ks_val *list)
 int webhook_open(ks_http *h)
 {
     const char *id = ks_new_id(h);
-    int64_t closes_ms = h->now_ms + ks_setting_ms(h, "REGISTRY_OPEN_FOR");
+    int64_t closes_ms = h->now_ms + ks_setting_ms(h->settings, "REGISTRY_OPEN_FOR");
     ks_val *input = ks_object(h->mem);
     ks_put(h->mem, input, "closesAt", ks_integer(h->mem, closes_ms));
     ks_start(h->out, "RegistryOrchestration", id, input);
@@ -158,6 +158,7 @@ int webhook_peek(ks_http *h)
     if (ks_wants_events(h))
         return ks_reply_events(h, LIST(id), feed_list);
     const ks_val *list = ks_state(h, LIST(id));
+    const ks_val *processing = ks_get(list, "processing");
     ks_val *registry = ks_object(h->mem);
     ks_put(h->mem, registry, "id", ks_get(list, "id"));
     ks_put(h->mem, registry, "items", ks_get(list, "items"));
@@ -165,7 +166,10 @@ int webhook_peek(ks_http *h)
     ks_put(h->mem, answer, "status",
            ks_string(h->mem, ks_get(list, "closedAt") ? "Closed" : "Open"));
     ks_put(h->mem, answer, "registry", registry);
-    return ks_reply_json(h, 200, times(h, answer, list));
+    times(h, answer, list);
+    if (ks_get(list, "closedAt"))
+        ks_put(h->mem, answer, "processing", processing ? processing : ks_string(h->mem, "none"));
+    return ks_reply_json(h, 200, answer);
 }
 
 int webhook_stats(ks_http *h)

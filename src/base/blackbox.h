@@ -4,8 +4,8 @@
 
 #include <stdint.h>
 
-/* Maps a file of one page, made when it is missing. NULL when that cannot be: then whoever kills the
- * process again and again is not found out, and nothing else is lost. */
+/* Maps a file of one page, made when it is missing. NULL when that cannot be: then whoever kills
+ * the process again and again is not found out, and nothing else is lost. */
 uint64_t *blackbox_map(const char *path);
 
 #endif

@@ -10,6 +10,8 @@
 #ifndef BASE_ENV_H
 #define BASE_ENV_H
 
+#include "keepsake.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -67,11 +69,16 @@ struct env {
      * never stands before the checkpoint. */
     void (*submit)(void *self, struct job *job, bool is_activity);
 
+    /* Asks a server and waits for its answer, on a thread for activities: {"status", "headers":
+     * {name: text}, "body"} in mem, or an error "Unreachable", "Timeout" or "BadAnswer". The request
+     * is whole: method, headers, body (a string or NULL) and timeout. NULL: there is no network. */
+    const ks_val *(*exchange)(void *self, ks_arena *mem, const ks_http_request *request);
+
     /* Name of the SQLite VFS that the checkpoint is kept through; NULL is SQLite's default. */
     const char *sqlite_vfs;
 };
 
-/* The real world, but for submit, which the host fills in. */
+/* The real world, but for submit and exchange, which the host fills in. */
 struct env env_posix(void);
 
 #endif

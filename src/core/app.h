@@ -13,6 +13,7 @@ struct app {
     const ks_function *functions; /* the app's, ends with KS_FN_END */
     const ks_function **slots;    /* open addressing, by kind and name (and operation) */
     size_t mask;
+    const ks_settings *settings; /* for its activities and HTTP functions; NULL: none */
 };
 
 /* 0, or -1 with a sentence: a name twice, a missing function, a name that is none. builtin is a

@@ -1,5 +1,5 @@
-/* What an orchestration asks of others and waits for: sub-orchestrations, entities, locks. Each is a
- * command in history and a message that says who waits; the answer comes back as a message. */
+/* What an orchestration asks of others and waits for: sub-orchestrations, entities, locks. Each is
+ * a command in history and a message that says who waits; the answer comes back as a message. */
 #include "core/session_internal.h"
 
 #include <stdlib.h>

@@ -44,7 +44,7 @@ static const struct layout *layout_of(enum event_type type)
         [EVENT_ENTITY_CALLED] = {"EntityCalled", .has_id = true, .has_target = true,
                                  .has_name = true, .has_val = true},
         [EVENT_LOCK_REQUESTED] = {"LockRequested", .has_id = true, .has_val = true},
-        [EVENT_LOCK_RELEASED] = {"LockReleased"},
+        [EVENT_LOCK_RELEASED] = {"LockReleased", .has_id = false},
         [EVENT_STATUS_SET] = {"StatusSet", .has_val = true},
         [EVENT_CONTINUED_AS_NEW] = {"ContinuedAsNew", .has_val = true},
         [EVENT_EXECUTION_COMPLETED] = {"ExecutionCompleted", .has_val = true},

@@ -1,14 +1,5 @@
-/* An entity's log has, beside the patches of doc.h, lines:
- *
- *     16 expire    due zigzag
- *     17 lock      owner string
- *     18 unlock
- *     19 defer     message string
- *     20 undefer
- *     21 later     due zigzag, message string
- *     22 now
- */
 #include "core/instance.h"
+#include "core/aside.h"
 
 #include "base/die.h"
 
@@ -17,8 +8,6 @@
 
 /* A document up to this size is saved whole each time. */
 enum { SAVE_WHOLE_BYTES = 4096 };
-
-static void aside_free(struct aside *a);
 
 struct instance *instance_new(uint64_t uid, enum instance_kind kind, struct str id, struct str name,
                               int64_t created_ms)
@@ -205,6 +194,22 @@ static int start_fired(struct instance *inst)
     return 0;
 }
 
+/* What was pending is answered, or given up. */
+static int answered(struct orchestration *o, const struct event *e)
+{
+    enum pending_kind kind = PENDING_ACTIVITY, or_kind = PENDING_CHILD;
+    if (e->type == EVENT_ENTITY_RESPONDED) {
+        kind = PENDING_CALL;
+        or_kind = PENDING_LOCK;
+    } else if (e->type == EVENT_TASK_COMPLETED) {
+        or_kind = PENDING_ACTIVITY;
+    } else if (e->type == EVENT_SUB_ORCHESTRATION_COMPLETED) {
+        kind = PENDING_CHILD;
+    }
+    bool is_kind = pending_take(&o->pending, e->id, kind) == 0;
+    return is_kind ? 0 : pending_take(&o->pending, e->id, or_kind);
+}
+
 static int apply_event(struct instance *inst, const struct event *e, size_t at_bytes)
 {
     struct orchestration *o = &inst->orchestration;
@@ -230,12 +235,8 @@ static int apply_event(struct instance *inst, const struct event *e, size_t at_b
                            &(struct pending){.id = EVENT_ID_START, .due_ms = e->due_ms});
     case EVENT_TASK_SCHEDULED:
         return ask(inst, e, at_bytes, PENDING_ACTIVITY);
-    case EVENT_TASK_COMPLETED:
-        return pending_take(&o->pending, e->id, PENDING_ACTIVITY);
     case EVENT_SUB_ORCHESTRATION_CREATED:
         return ask(inst, e, at_bytes, PENDING_CHILD);
-    case EVENT_SUB_ORCHESTRATION_COMPLETED:
-        return pending_take(&o->pending, e->id, PENDING_CHILD);
     case EVENT_ENTITY_CALLED:
         return ask(inst, e, at_bytes, PENDING_CALL);
     case EVENT_LOCK_REQUESTED:
@@ -244,10 +245,6 @@ static int apply_event(struct instance *inst, const struct event *e, size_t at_b
     case EVENT_LOCK_RELEASED:
         o->lock_bytes = 0;
         return 0;
-    case EVENT_ENTITY_RESPONDED:
-        return pending_take(&o->pending, e->id, PENDING_CALL) < 0
-                   ? pending_take(&o->pending, e->id, PENDING_LOCK)
-                   : 0;
     case EVENT_TIMER_CREATED:
         return ask(inst, e, at_bytes, PENDING_TIMER);
     case EVENT_TIMER_FIRED:
@@ -260,10 +257,11 @@ static int apply_event(struct instance *inst, const struct event *e, size_t at_b
     case EVENT_EXECUTION_QUARANTINED:
         inst->status = KS_QUARANTINED;
         return 0;
+    case EVENT_TASK_COMPLETED:
+    case EVENT_SUB_ORCHESTRATION_COMPLETED:
+    case EVENT_ENTITY_RESPONDED:
     case EVENT_TASK_ABANDONED:
-        return pending_take(&o->pending, e->id, PENDING_ACTIVITY) < 0
-                   ? pending_take(&o->pending, e->id, PENDING_CHILD)
-                   : 0;
+        return answered(o, e);
     case EVENT_EXECUTION_RESUMED:
         start = pending_find(&o->pending, EVENT_ID_START);
         inst->status = start && start->due_ms > e->time_ms ? KS_PENDING : KS_RUNNING;
@@ -340,151 +338,7 @@ static int apply_history(struct instance *inst, const void *log, size_t len)
     return apply_range(inst, from, len);
 }
 
-/* ---- applying an entity's lines ---- */
-
-static struct aside *aside_of(struct entity *e)
-{
-    if (!e->aside) {
-        e->aside = die_zalloc(sizeof *e->aside);
-        e->aside->expires_ms = NEVER_MS;
-    }
-    return e->aside;
-}
-
-static void aside_free(struct aside *a)
-{
-    if (!a)
-        return;
-    for (struct kept_message *m = a->first, *next; m; m = next) {
-        next = m->next;
-        free(m);
-    }
-    for (struct kept_message *m = a->later, *next; m; m = next) {
-        next = m->next;
-        free(m);
-    }
-    free(a->owner);
-    free(a);
-}
-
-static struct kept_message *kept_new(struct str message, int64_t due_ms)
-{
-    struct kept_message *m = die_malloc(sizeof *m + message.len);
-    *m = (struct kept_message){.due_ms = due_ms, .len = message.len};
-    memcpy(m->bytes, message.at, message.len);
-    return m;
-}
-
-static void keep_last(struct aside *a, struct kept_message *m)
-{
-    if (a->last)
-        a->last->next = m;
-    else
-        a->first = m;
-    a->last = m;
-}
-
-static void keep_in_order(struct aside *a, struct kept_message *m)
-{
-    struct kept_message **at = &a->later;
-    while (*at && (*at)->due_ms <= m->due_ms)
-        at = &(*at)->next;
-    m->next = *at;
-    *at = m;
-}
-
-static int drop_first(struct kept_message **first)
-{
-    struct kept_message *m = *first;
-    if (!m)
-        return -1;
-    *first = m->next;
-    free(m);
-    return 0;
-}
-
-static int apply_line(struct aside *a, enum entity_line line, int64_t due_ms, struct str text)
-{
-    int result = 0;
-    switch (line) {
-    case LINE_EXPIRE:
-        a->expires_ms = due_ms;
-        break;
-    case LINE_LOCK:
-        result = a->owner ? -1 : 0;
-        free(a->owner);
-        a->owner = die_strndup(text.at, text.len);
-        break;
-    case LINE_UNLOCK:
-        result = a->owner ? 0 : -1;
-        free(a->owner);
-        a->owner = NULL;
-        break;
-    case LINE_DEFER:
-        keep_last(a, kept_new(text, 0));
-        break;
-    case LINE_UNDEFER:
-        result = drop_first(&a->first);
-        if (!a->first)
-            a->last = NULL;
-        break;
-    case LINE_LATER:
-        keep_in_order(a, kept_new(text, due_ms));
-        break;
-    case LINE_NOW:
-        result = drop_first(&a->later);
-        break;
-    }
-    return result;
-}
-
-static bool line_has_due(enum entity_line line)
-{
-    return line == LINE_EXPIRE || line == LINE_LATER;
-}
-
-static bool line_has_text(enum entity_line line)
-{
-    return line == LINE_LOCK || line == LINE_DEFER || line == LINE_LATER;
-}
-
-void entity_log_line(struct buf *log, enum entity_line line, int64_t due_ms, struct str text)
-{
-    buf_byte(log, (uint8_t)line);
-    if (line_has_due(line))
-        buf_zigzag(log, due_ms);
-    if (line_has_text(line))
-        buf_string(log, text);
-}
-
-int entity_apply_line(struct instance *inst, enum entity_line line, struct reader *r)
-{
-    struct aside *a = aside_of(&inst->entity);
-    int64_t due_ms = line_has_due(line) ? read_zigzag(r) : 0;
-    struct str text = line_has_text(line) ? read_string(r) : (struct str){"", 0};
-    if (r->is_bad || apply_line(a, line, due_ms, text) < 0)
-        return -1;
-    inst->status = a->owner && strcmp(a->owner, QUARANTINE_OWNER) == 0 ? KS_QUARANTINED
-                                                                       : KS_RUNNING;
-    inst->due_ms = a->expires_ms;
-    if (a->later && a->later->due_ms < inst->due_ms)
-        inst->due_ms = a->later->due_ms;
-    if (!a->owner && !a->first && !a->later && a->expires_ms == NEVER_MS) {
-        aside_free(a);
-        inst->entity.aside = NULL;
-    }
-    return 0;
-}
-
-void entity_add_line(struct instance *inst, struct buf *log, enum entity_line line, int64_t due_ms,
-                     struct str text)
-{
-    size_t start = log->len + 1;
-    entity_log_line(log, line, due_ms, text);
-    struct reader r = reader_of(log->at + start, log->len - start);
-    if (entity_apply_line(inst, line, &r) < 0)
-        die("bug: %s cannot have line %d now", inst->id, (int)line);
-}
+/* ---- applying patches ---- */
 
 static int apply_patches(struct instance *inst, const void *log, size_t len, ks_arena *scratch)
 {
@@ -625,19 +479,6 @@ static void save_orchestration(struct instance *inst, struct buf *out, struct im
     arena_free(&mem);
 }
 
-/* What a whole image of the document does not say: lines that make it again. */
-static void write_aside(const struct aside *a, struct buf *out)
-{
-    if (a->expires_ms != NEVER_MS)
-        entity_log_line(out, LINE_EXPIRE, a->expires_ms, (struct str){"", 0});
-    if (a->owner)
-        entity_log_line(out, LINE_LOCK, 0, str_of(a->owner));
-    for (const struct kept_message *m = a->first; m; m = m->next)
-        entity_log_line(out, LINE_DEFER, 0, (struct str){m->bytes, m->len});
-    for (const struct kept_message *m = a->later; m; m = m->next)
-        entity_log_line(out, LINE_LATER, m->due_ms, (struct str){m->bytes, m->len});
-}
-
 static void save_entity(struct instance *inst, struct buf *out, struct image *ret)
 {
     struct entity *e = &inst->entity;
@@ -647,7 +488,7 @@ static void save_entity(struct instance *inst, struct buf *out, struct image *re
         val_write_json(out, e->doc.root);
         size_t state_len = out->len;
         if (e->aside)
-            write_aside(e->aside, out);
+            aside_write(e->aside, out);
         ret->state = (struct str){out->at, state_len};
         ret->log = view(out, state_len);
     } else {

@@ -136,13 +136,32 @@ static ks_task *retry_new(struct session *s, const char *name, const ks_val *inp
     return task;
 }
 
+ks_task *task_retry(struct session *s, const char *activity, const ks_val *input,
+                    const ks_retry *how)
+{
+    ks_task *task = retry_new(s, activity, input, how);
+    attempt_begin(task);
+    return task;
+}
+
+void task_retry_stop(ks_task *task)
+{
+    struct retry *r = task->retry;
+    ks_task *timers[] = {r->limit, r->pause};
+    r->attempt = NULL;
+    r->limit = NULL;
+    r->pause = NULL;
+    for (size_t i = 0; i < 2; i++)
+        if (timers[i])
+            ks_cancel(timers[i]);
+    task_complete(task, ks_fail(&task->session->mem, "Canceled", "nobody waits for it"));
+}
+
 ks_task *ks_call_with(ks_orch *o, const char *activity, const ks_val *input, const ks_retry *how)
 {
     struct session *s = task_session_of(o);
     task_check_activity(s, activity, input);
-    ks_task *task = retry_new(s, activity, input, how);
-    attempt_begin(task);
-    return task;
+    return task_retry(s, activity, input, how);
 }
 
 ks_task *ks_sub_with(ks_orch *o, const char *orchestration, const char *id, const ks_val *input,

@@ -13,7 +13,8 @@ enum task_kind {
     TASK_LOCK,
     TASK_ANY,
     TASK_ALL,
-    TASK_RETRY
+    TASK_RETRY,
+    TASK_HTTP
 };
 
 /* A composite that waits for a task. */
@@ -36,6 +37,7 @@ struct ks_task {
     size_t children_left;
     struct ks_task *winner; /* any */
     struct retry *retry;    /* retry */
+    struct http_call *http; /* http */
 };
 
 /* What a task with a policy is about. One attempt after the other, with a timer between them, and
@@ -52,6 +54,18 @@ struct retry {
     struct ks_task *attempt;
     struct ks_task *limit; /* timer of the attempt; NULL: none */
     struct ks_task *pause; /* timer before the next; NULL: none */
+};
+
+/* An HTTP call: one exchange after the other, with a timer between them, and one beside it all when
+ * it has a time limit. */
+struct http_call {
+    const ks_val *request; /* of the exchange */
+    ks_retry policy;       /* of each exchange */
+    bool polls;
+    int64_t total_ms;
+    struct ks_task *exchange; /* NULL: none now */
+    struct ks_task *pause;    /* timer before the next; NULL: none */
+    struct ks_task *limit;    /* timer of the whole; NULL: none */
 };
 
 /* An event that came while the instance was suspended. */
@@ -132,6 +146,13 @@ void task_check_sub(struct session *s, const char *orchestration, const char *id
                     const ks_val *input);
 /* retry.c */
 void task_retry_child_done(struct ks_task *task, struct ks_task *child);
+/* The attempts of an activity; what is asked for has been checked. */
+struct ks_task *task_retry(struct session *s, const char *activity, const ks_val *input,
+                           const ks_retry *how);
+/* Nobody waits for it any more: no further attempt. */
+void task_retry_stop(struct ks_task *task);
+/* http_call.c */
+void task_http_child_done(struct ks_task *task, struct ks_task *child);
 
 void task_complete(struct ks_task *task, const ks_val *result);
 /* Gives an event to the first task that waits for one of that name; keeps it when none does. */

@@ -38,6 +38,10 @@ static void parent_child_done(ks_task *parent, ks_task *child)
         task_retry_child_done(parent, child);
         return;
     }
+    if (parent->kind == TASK_HTTP) {
+        task_http_child_done(parent, child);
+        return;
+    }
     if (parent->kind == TASK_ANY) {
         parent->winner = child;
         task_complete(parent, child->result);
@@ -107,9 +111,11 @@ static const ks_val *run_inline(struct session *s, const ks_function *fn, uint32
     ks_outbox out = {.mem = s->outcome->mem};
     ks_activity a = {.mem = &s->mem,
                      .out = &out,
+                     .settings = s->app->settings,
                      .id = s->inst->id,
                      .key = session_activity_key(&s->mem, s->inst, key),
-                     .input = input};
+                     .input = input,
+                     .now_ms = s->orch.now_ms};
     const ks_val *result = fn->activity(&a);
     const char *why = out.error ? out.error : val_check(result);
     if (why)

@@ -4,6 +4,7 @@
 #include "front/http_step.h"
 #include "front/idempotency.h"
 #include "front/page.h"
+#include "run/exchange.h"
 
 #include <stdlib.h>
 
@@ -34,6 +35,7 @@ struct front {
 
 const ks_function front_builtin[] = {
     KS_ENTITY("$reply", "keep", idempotency_keep),
+    KS_ACTIVITY(HTTP_ACTIVITY, exchange_activity),
     KS_END,
 };
 
@@ -315,6 +317,7 @@ static void run_route(struct front *f, const struct waiting *w, const struct rou
     ks_arena *mem = partition_step(p, &s.out);
     s.http = (ks_http){.mem = mem,
                        .out = &s.out,
+                       .settings = f->config.app->settings,
                        .method = arena_strndup(mem, method.at, method.len),
                        .path = f->target.path.at,
                        .now_ms = partition_now_ms(p)};

@@ -30,14 +30,12 @@
 
 #include "front/feed.h"
 #include "front/route.h"
-#include "front/settings.h"
 #include "net/http1.h"
 #include "run/partition.h"
 
 struct front_config {
     const struct app *app;
     const struct routes *routes;
-    const struct settings *settings;
     struct env *env;
     struct partition *partition;
     void *ctx;
@@ -74,7 +72,7 @@ void front_stream_ready(struct front *f, struct listener *listener);
 /* The stream is gone. */
 void front_stream_closed(struct front *f, struct listener *listener);
 
-/* Functions that the front itself needs in the app: hand them to app_init(). */
+/* Functions of our own that every app has: hand them to app_init(). */
 extern const ks_function front_builtin[];
 
 #endif

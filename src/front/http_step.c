@@ -151,18 +151,6 @@ const ks_val *ks_state(ks_http *h, ks_ref entity)
     return inst ? inst->entity.doc.root : NULL;
 }
 
-const char *ks_setting(ks_http *h, const char *name)
-{
-    const struct setting *setting = settings_find(step_of(h)->config->settings, name);
-    return setting ? setting->value : "";
-}
-
-int64_t ks_setting_ms(ks_http *h, const char *name)
-{
-    const struct setting *setting = settings_find(step_of(h)->config->settings, name);
-    return setting ? setting->ms : 0;
-}
-
 /* ---- the answer ---- */
 
 static int reply_start(ks_http *h, int status, const char *content_type)

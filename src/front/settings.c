@@ -1,6 +1,7 @@
 #include "front/settings.h"
 
 #include "base/die.h"
+#include "base/url.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -33,22 +34,46 @@ bool duration_parse(const char *text, int64_t *ret_ms)
     return false;
 }
 
-int settings_init(struct settings *s, const ks_function *functions,
+/* False, and a sentence, when the value is not of the setting's type. */
+static bool parse(struct setting *setting, const char *value, char *ret_why, size_t why_size)
+{
+    const ks_function *fn = setting->fn;
+    switch (fn->setting.type) {
+    case KS_AS_TEXT:
+        return true;
+    case KS_AS_DURATION:
+        if (duration_parse(value, &setting->ms))
+            return true;
+        snprintf(ret_why, why_size,
+                 "%s is \"%s\", which is no length of time: write a whole number and ms, s, m, "
+                 "h or d, such as %s",
+                 fn->name, value, fn->setting.value);
+        return false;
+    case KS_AS_URL:
+        if (!value[0] || url_is_good(str_of(value)))
+            return true;
+        /* Not the value: it may hold a password. */
+        snprintf(ret_why, why_size,
+                 "%s is no URL that can be asked: write http:// or https://, a host and a path, "
+                 "without a user name or password, other characters than ASCII as %%XX",
+                 fn->name);
+        return false;
+    }
+    return false;
+}
+
+int settings_init(ks_settings *s, const ks_function *functions,
                   const char *(*get)(void *ctx, const char *name), void *ctx, char *ret_why,
                   size_t why_size)
 {
-    *s = (struct settings){0};
+    *s = (ks_settings){0};
     for (const ks_function *fn = functions; fn->kind != KS_FN_END; fn++) {
         if (fn->kind != KS_FN_SETTING)
             continue;
         const char *given = get(ctx, fn->name);
         const char *value = given ? given : fn->setting.value;
         struct setting setting = {.fn = fn};
-        if (fn->setting.type == KS_AS_DURATION && !duration_parse(value, &setting.ms)) {
-            snprintf(ret_why, why_size,
-                     "%s is \"%s\", which is no length of time: write a whole number and ms, s, m, "
-                     "h or d, such as %s",
-                     fn->name, value, fn->setting.value);
+        if (!parse(&setting, value, ret_why, why_size)) {
             settings_free(s);
             return -1;
         }
@@ -59,18 +84,30 @@ int settings_init(struct settings *s, const ks_function *functions,
     return 0;
 }
 
-void settings_free(struct settings *s)
+void settings_free(ks_settings *s)
 {
     for (size_t i = 0; i < s->count; i++)
         free(s->at[i].value);
     free(s->at);
-    *s = (struct settings){0};
+    *s = (ks_settings){0};
 }
 
-const struct setting *settings_find(const struct settings *s, const char *name)
+static const struct setting *find(const ks_settings *s, const char *name)
 {
-    for (size_t i = 0; i < s->count; i++)
+    for (size_t i = 0; s && i < s->count; i++)
         if (strcmp(s->at[i].fn->name, name) == 0)
             return &s->at[i];
     return NULL;
+}
+
+const char *ks_setting(const ks_settings *settings, const char *name)
+{
+    const struct setting *setting = find(settings, name);
+    return setting ? setting->value : "";
+}
+
+int64_t ks_setting_ms(const ks_settings *settings, const char *name)
+{
+    const struct setting *setting = find(settings, name);
+    return setting ? setting->ms : 0;
 }

@@ -10,18 +10,16 @@ struct setting {
     int64_t ms; /* KS_AS_DURATION */
 };
 
-struct settings {
+struct ks_settings {
     struct setting *at;
     size_t count;
 };
 
 /* get gives a variable's value or NULL. 0, or -1 and a sentence that says which is wrong. */
-int settings_init(struct settings *s, const ks_function *functions,
+int settings_init(ks_settings *s, const ks_function *functions,
                   const char *(*get)(void *ctx, const char *name), void *ctx, char *ret_why,
                   size_t why_size);
-void settings_free(struct settings *s);
-/* NULL when the app has no setting of that name. */
-const struct setting *settings_find(const struct settings *s, const char *name);
+void settings_free(ks_settings *s);
 
 /* "250ms", "2s", "5m", "1h", "7d": whole, greater than 0, at most 36500d. False when it is none. */
 bool duration_parse(const char *text, int64_t *ret_ms);

@@ -21,6 +21,7 @@ struct activity {
     struct activity *next;
     struct partition *partition;
     const ks_function *fn; /* NULL: the app has none of that name */
+    const ks_settings *settings;
     uint64_t uid;
     uint32_t task_id;
     char *name;
@@ -60,14 +61,22 @@ void ks_heartbeat(ks_activity *a)
         beat(a->pulse);
 }
 
+struct env *activity_env(const ks_activity *a)
+{
+    return a->pulse ? a->pulse->env : NULL;
+}
+
 static const ks_val *run(struct activity *a, ks_arena *mem, ks_outbox *out)
 {
     struct reader r = reader_of(a->input.at, a->input.len);
+    struct env *env = a->pulse.env;
     ks_activity public = {.mem = mem,
                           .out = out,
+                          .settings = a->settings,
                           .id = a->id,
                           .key = a->key,
                           .input = val_decode(mem, &r),
+                          .now_ms = env->wall_ms(env->self),
                           .pulse = &a->pulse};
     beat(&a->pulse);
     if (!a->fn)
@@ -161,6 +170,7 @@ void activity_schedule(struct partition *p, const struct instance *inst, const s
     a->job = (struct job){.work = work, .done = done};
     a->partition = p;
     a->fn = app_activity(p->app, e->name);
+    a->settings = p->app->settings;
     a->uid = inst->uid;
     a->task_id = e->id;
     a->name = die_strndup(e->name.at, e->name.len);

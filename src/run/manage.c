@@ -238,8 +238,8 @@ struct later {
     struct event event;
 };
 
-/* Events that were raised were acknowledged, so they are not lost. Good answers are taken again when
- * it is only a failure that is to be mended. */
+/* Events that were raised were acknowledged, so they are not lost. Good answers are taken again
+ * when it is only a failure that is to be mended. */
 static struct later *find_later(struct partition *p, const struct instance *inst,
                                 const struct place *place, bool with_answers)
 {

@@ -72,9 +72,6 @@ void step_change(struct partition *p, struct instance *inst, enum change_what wh
 void step_send(struct partition *p, const struct message *m);
 /* Says in the log why nothing comes of a message. */
 void step_refuse(struct partition *p, const struct message *m, const char *why);
-/* Answers whoever waits; operation: of an entity that asked. */
-void step_respond(struct partition *p, const struct sender *to, const ks_val *answer,
-                  const ks_val *operation);
 /* Tells the parent, if there is one, how an orchestration ended. */
 void step_answer_parent(struct partition *p, const struct instance *inst);
 /* Applies what is in the log from log_start on, and what follows from it when that was the end. */
@@ -128,5 +125,7 @@ void activity_take_results(struct partition *p);
 void activity_check_hearts(struct partition *p);
 int64_t activity_next_ms(const struct partition *p);
 void activity_forget_scheduled(struct partition *p);
+/* NULL: it is an inline one. */
+struct env *activity_env(const ks_activity *a);
 
 #endif

@@ -50,8 +50,9 @@ void step_refuse(struct partition *p, const struct message *m, const char *why)
     pass_add_lines(p, &out);
 }
 
-void step_respond(struct partition *p, const struct sender *to, const ks_val *answer,
-                  const ks_val *operation)
+/* Answers whoever waits; operation: of an entity that asked. */
+static void respond(struct partition *p, const struct sender *to, const ks_val *answer,
+                    const ks_val *operation)
 {
     if (!to->id.len)
         return;
@@ -93,7 +94,7 @@ void step_answer_parent(struct partition *p, const struct instance *inst)
     struct sender to = {.id = val_str(ks_get(parent, "id")),
                         .uid = (uint64_t)ks_int(ks_get(parent, "uid")),
                         .task_id = (uint32_t)ks_int(ks_get(parent, "task"))};
-    step_respond(p, &to, answer_of(p, inst), NULL);
+    respond(p, &to, answer_of(p, inst), NULL);
 }
 
 static void log_failure(struct partition *p, const struct instance *inst)
@@ -173,7 +174,7 @@ static void step_start(struct partition *p, const struct message *m)
                                    : "an instance of that id is "
                                      "running";
         step_refuse(p, m, why);
-        step_respond(p, &m->from, ks_fail(&p->pass_mem, "AlreadyExists", "%s", why), NULL);
+        respond(p, &m->from, ks_fail(&p->pass_mem, "AlreadyExists", "%s", why), NULL);
         return;
     }
     if (inst) {
@@ -341,7 +342,7 @@ static void step_operation(struct partition *p, const struct message *m)
     struct entity_result result = entity_step(inst, p->app, m, p->now_ms, &p->step_mem, &outcome);
     quarantine_end(p);
     keep_sends(p, &outcome);
-    step_respond(p, &m->from, result.val, m->details);
+    respond(p, &m->from, result.val, m->details);
     if (result.is_deleted)
         forget_state(p, inst);
     if (is_new || p->log.len > start)
@@ -356,8 +357,8 @@ static bool is_wanted(struct partition *p, const struct message *lock)
            instance_pending(owner, lock->from.task_id);
 }
 
-/* Takes out what waited, up to the first that is going to lock the entity again: what is behind that
- * waits on, so that a thousand sections cost a thousand steps. */
+/* Takes out what waited, up to the first that is going to lock the entity again: what is behind
+ * that waits on, so that a thousand sections cost a thousand steps. */
 static struct message_list undefer(struct partition *p, struct instance *inst)
 {
     struct message_list waiting = {0};
@@ -411,7 +412,7 @@ static void step_lock(struct partition *p, const struct message *m)
     entity_changed(p, inst, is_new, start);
     uint32_t next = m->task_id + 1;
     if (next == ks_len(m->val)) {
-        step_respond(p, &m->from, NULL, NULL);
+        respond(p, &m->from, NULL, NULL);
         return;
     }
     struct message further = *m;

@@ -10,7 +10,8 @@ struct lane {
     struct job *first, *last;
     pthread_cond_t has_work;
     unsigned threads, threads_max, idle;
-    bool drops_rest; /* at the end, jobs that have not begun are left */
+    bool drops_rest; /* at the end, jobs that have not begun are not run */
+    bool is_ending;
     pthread_t *ids;
     struct workers *workers;
 };
@@ -19,7 +20,6 @@ struct workers {
     pthread_mutex_t lock;
     struct lane activities, background;
     struct job *done_first, *done_last;
-    bool is_ending;
     void (*wake)(void *ctx);
     void *ctx;
 };
@@ -47,12 +47,12 @@ static struct job *take(struct job **first, struct job **last)
 static struct job *next_job(struct lane *lane)
 {
     struct workers *w = lane->workers;
-    while (!lane->first && !w->is_ending) {
+    while (!lane->first && !lane->is_ending) {
         lane->idle++;
         pthread_cond_wait(&lane->has_work, &w->lock);
         lane->idle--;
     }
-    if (!lane->first || (w->is_ending && lane->drops_rest))
+    if (!lane->first || (lane->is_ending && lane->drops_rest))
         return NULL;
     return take(&lane->first, &lane->last);
 }
@@ -99,7 +99,7 @@ void workers_submit(struct workers *w, struct job *job, bool is_activity)
     append(&lane->first, &lane->last, job);
     if (lane->idle) {
         pthread_cond_signal(&lane->has_work);
-    } else if (lane->threads < lane->threads_max) {
+    } else if (!lane->is_ending && lane->threads < lane->threads_max) {
         int error = pthread_create(&lane->ids[lane->threads], NULL, thread_main, lane);
         if (!error)
             lane->threads++;
@@ -121,25 +121,44 @@ void workers_take_done(struct workers *w)
     pthread_mutex_unlock(&w->lock);
 }
 
+/* With the lock held. */
 static void lane_end(struct lane *lane)
 {
+    struct workers *w = lane->workers;
+    lane->is_ending = true;
     pthread_cond_broadcast(&lane->has_work);
-    pthread_mutex_unlock(&lane->workers->lock);
+    pthread_mutex_unlock(&w->lock);
     for (unsigned i = 0; i < lane->threads; i++)
         pthread_join(lane->ids[i], NULL);
-    pthread_mutex_lock(&lane->workers->lock);
+    pthread_mutex_lock(&w->lock);
+    lane->threads = 0;
+    while (lane->first)
+        append(&w->done_first, &w->done_last, take(&lane->first, &lane->last));
+}
+
+static void lane_free(struct lane *lane)
+{
     pthread_cond_destroy(&lane->has_work);
     free(lane->ids);
 }
 
-void workers_free(struct workers *w)
+void workers_end_activities(struct workers *w)
 {
     pthread_mutex_lock(&w->lock);
-    w->is_ending = true;
     lane_end(&w->activities);
+    pthread_mutex_unlock(&w->lock);
+    workers_take_done(w);
+}
+
+void workers_free(struct workers *w)
+{
+    workers_end_activities(w);
+    pthread_mutex_lock(&w->lock);
     lane_end(&w->background);
     pthread_mutex_unlock(&w->lock);
     workers_take_done(w);
+    lane_free(&w->activities);
+    lane_free(&w->background);
     pthread_mutex_destroy(&w->lock);
     free(w);
 }

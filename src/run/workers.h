@@ -19,8 +19,10 @@ struct workers *workers_new(unsigned activity_threads, void (*wake)(void *ctx), 
 void workers_submit(struct workers *w, struct job *job, bool is_activity);
 /* On the partition's thread. */
 void workers_take_done(struct workers *w);
-/* Waits for the jobs that run, runs no further ones of the activity lane, all of the other. Their
- * done() is called. Then the threads are gone. */
+/* Waits for the activities that run; none begins any more. done() of all of them is called, also of
+ * those that did not run. */
+void workers_end_activities(struct workers *w);
+/* The same, and the background's jobs all run. Then the threads are gone. */
 void workers_free(struct workers *w);
 
 #endif

@@ -257,8 +257,8 @@ static size_t blocks(size_t bytes)
     return (bytes + BLOCK_BYTES - 1) / BLOCK_BYTES * BLOCK_BYTES;
 }
 
-/* A process that was killed may have renamed an old segment to a spare and not synced that: before it
- * gets another header, its old name must be gone for good. */
+/* A process that was killed may have renamed an old segment to a spare and not synced that: before
+ * it gets another header, its old name must be gone for good. */
 static int settle_spares(struct segments *s, char *ret_why, size_t why_size)
 {
     if (!s->has_spare[0] && !s->has_spare[1])

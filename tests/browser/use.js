@@ -1,5 +1,6 @@
 // use.js - what people do with the page when all goes well
 import { test, visit, open, expectText, expectItems, Registry } from "./world.js";
+import { createServer } from "node:http";
 import assert from "node:assert/strict";
 import jsqr from "jsqr";
 
@@ -102,6 +103,31 @@ test("a list closes by itself and says so", async ({ browser }) => {
     assert.deepEqual(page.trouble, []);
   } finally {
     await registry.stop();
+  }
+});
+
+test("a list that is sent for processing says how that stands", async ({ browser }) => {
+  const held = [];
+  const processor = createServer((request, answer) => { request.resume(); held.push(answer); }).listen(0, "127.0.0.1");
+  await new Promise((resolve) => processor.once("listening", resolve));
+  const registry = await Registry.start({
+    REGISTRY_PROCESSOR_URL: `http://127.0.0.1:${processor.address().port}/lists`, REGISTRY_PROCESSOR_SECRET: "s".repeat(32),
+  });
+  try {
+    const id = await registry.open();
+    const page = await visit(browser, `${registry.url}/#${id}`);
+    await expectText(page, "#count", "0 gifts");
+    await registry.get(`Finish/${id}`);
+    await expectText(page, "#sealed-processing", "It is being sent for processing.");
+    while (!held.length) await page.waitForTimeout(10);
+    held.forEach((answer) => answer.end());
+    await expectText(page, "#sealed-processing", "It has been sent for processing.");
+    const later = await visit(browser, page.url());
+    await expectText(later, "#sealed-processing", "It has been sent for processing.");
+  } finally {
+    await registry.stop();
+    processor.closeAllConnections();
+    processor.close();
   }
 });
 
