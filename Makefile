@@ -42,7 +42,7 @@ sources:
 	@echo $(SOURCES)
 
 $(B)/libkeepsake.a: $(call members,src)
-$(B)/libregistry.a: $(call members,apps/registry)
+$(B)/libregistry.a: $(call members,apps/registry) $(B)/web/registry.o
 $(B)/libexamples.a: $(call members,apps/examples)
 $(B)/libtests.a: $(call members,tests)
 $(B)/libbench.a: $(call members,bench)
@@ -55,6 +55,12 @@ $(BENCHES): %: %.o $(B)/libbench.a $(B)/libtests.a $(B)/libkeepsake.a
 
 $(B)/%.o: %.c Makefile
 	@echo "make $@"; mkdir -p $(@D)
+	$(Q)$(CC) $(CFLAGS) -c $< -o $@
+# The page, embedded.
+$(B)/web/%.c: web/% tools/embed $(wildcard web/*/*)
+	@echo "make $@"; mkdir -p $(@D)
+	$(Q)tools/embed $*_pages web/$* >$@
+$(B)/web/%.o: $(B)/web/%.c Makefile
 	$(Q)$(CC) $(CFLAGS) -c $< -o $@
 $(B)/%.o: %.S Makefile
 	@echo "make $@"; mkdir -p $(@D)

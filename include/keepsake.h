@@ -330,6 +330,26 @@ void ks_reply_header(ks_http *h, const char *name, const char *value);
  * problem with status 422. Not of a function that is KS_IDEMPOTENT. */
 int ks_reply_result(ks_http *h, ks_ref entity, const char *operation, const ks_val *arg);
 
+/* ---- live: server-sent events about an entity ----------------------------------------------- */
+
+/* What one listener is to be told. It is asked at first, after each commit that changed the entity,
+ * and again until it has nothing more to say: so it says a piece at a time, from what was seen on. It
+ * has to depend on nothing but what is in here, as all who have seen the same are sent the same. */
+typedef struct ks_feed {
+    ks_arena *mem;
+    const char *key;         /* of the entity */
+    const ks_val *state;     /* as committed; NULL when there is none */
+    const char *seen;        /* the id of the last event this listener has; "": none */
+} ks_feed;
+typedef void ks_feed_fn(ks_feed *f);
+
+/* An event. The id, at most 63 bytes, says how much of the state has been told by it: a listener
+ * that comes back with it (Last-Event-ID) goes on from there, after a restart too. */
+void ks_emit(ks_feed *f, const char *id, const char *event, const ks_val *data);
+/* Answer with events until the listener goes. First comes an event "now", the time in ms. */
+int ks_reply_events(ks_http *h, ks_ref entity, ks_feed_fn *feed);
+bool ks_wants_events(ks_http *h);                               /* Accept: text/event-stream */
+
 /* ---- the table ----------------------------------------------------------------------------- */
 
 typedef const ks_val *ks_orchestration_fn(ks_orch *o);
@@ -339,9 +359,19 @@ typedef int ks_http_fn(ks_http *h);
 
 typedef enum ks_kind {
     KS_FN_END, KS_FN_ORCHESTRATION, KS_FN_ACTIVITY, KS_FN_ACTIVITY_INLINE, KS_FN_ENTITY,
-    KS_FN_HTTP, KS_FN_SETTING
+    KS_FN_HTTP, KS_FN_SETTING, KS_FN_PAGES
 } ks_kind;
 typedef enum ks_setting_type { KS_AS_TEXT, KS_AS_DURATION, KS_AS_URL } ks_setting_type;
+
+/* A file for browsers, embedded in the program (tools/embed makes a table of them); it is served
+ * under headers that allow no script, style or connection but the program's own. */
+typedef struct ks_page {
+    const char *path;        /* "/style.css"; NULL ends the table */
+    const char *content_type;
+    const char *etag;        /* without quotes; another one when the bytes are others */
+    const void *bytes, *gzip;
+    size_t len, gzip_len;
+} ks_page;
 
 typedef struct ks_function {
     ks_kind kind;
@@ -352,6 +382,7 @@ typedef struct ks_function {
         struct { const char *operation; ks_entity_fn *run; } entity;
         struct { const char *methods, *route; unsigned flags; ks_http_fn *run; } http;
         struct { ks_setting_type type; const char *value, *help; } setting;
+        const ks_page *pages;
     };
 } ks_function;
 
@@ -375,6 +406,8 @@ typedef struct ks_function {
  * "2s", "5m", "1h", "7d"), or KS_AS_URL (of http or https, or empty) */
 #define KS_SETTING(name_, type_, default_, help_) \
     {.kind = KS_FN_SETTING, .name = name_, .setting = {type_, default_, help_}}
+/* Files for browsers, each at its path, outside of /api/ */
+#define KS_PAGES(name_, pages_) {.kind = KS_FN_PAGES, .name = name_, .pages = pages_}
 #define KS_END {.kind = KS_FN_END}
 
 /* Run the app: `start`, `--help`, `--version`. Returns the exit code. */

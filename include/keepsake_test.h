@@ -34,7 +34,8 @@ void ks_test_close(ks_test *t);
 /* Before the first request: what a KS_SETTING says. */
 void ks_test_set(ks_test *t, const char *setting, const char *value);
 
-/* One request, and everything it leads to. The answer is good until the test is closed. */
+/* One request, and everything it leads to. The answer is good until the test is closed; the body of
+ * one that goes on (ks_reply_events) grows as events come. */
 const ks_answer *ks_test_get(ks_test *t, const char *target);
 const ks_answer *ks_test_post(ks_test *t, const char *target, const char *content_type,
                               const char *body);

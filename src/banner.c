@@ -29,6 +29,7 @@ static const char *trigger(const ks_function *fn)
         return "activityTrigger";
     case KS_FN_HTTP:
     case KS_FN_SETTING:
+    case KS_FN_PAGES:
     case KS_FN_END:
         break;
     }
@@ -65,7 +66,9 @@ void print_functions(const ks_function *functions, const char *address, uint16_t
     printf("Keepsake %s\n\nFunctions:\n\n", KS_VERSION);
     for (size_t i = 0; i < count; i++) {
         bool is_again = i && strcasecmp(sorted[i]->name, sorted[i - 1]->name) == 0;
-        if (sorted[i]->kind != KS_FN_SETTING && !is_again)
+        bool is_listed = sorted[i]->kind != KS_FN_SETTING && sorted[i]->kind != KS_FN_PAGES &&
+                         !is_again;
+        if (is_listed)
             print_one(sorted[i], address, port);
     }
     free(sorted);

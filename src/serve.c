@@ -19,6 +19,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <time.h>
 
 /* Threads for activities that block; how long shutdown waits for slow clients. */
@@ -103,13 +104,15 @@ static void schedule_next(struct host *h)
         server_wake(h->server);
         return;
     }
-    int64_t next_ms = partition_next_ms(h->partition);
+    int64_t next_ms = partition_next_ms(h->partition), feeds_ms = front_next_ms(h->front);
+    if (feeds_ms < next_ms)
+        next_ms = feeds_ms;
     if (next_ms == NEVER_MS) {
         uv_timer_stop(&h->timer);
         return;
     }
-    int64_t wait_ms = next_ms - partition_clock_ms(h->partition);
-    if (wait_ms <= 0) {
+    int64_t now_ms = partition_clock_ms(h->partition), wait_ms = next_ms - now_ms;
+    if (next_ms <= now_ms) {
         server_wake(h->server);
         return;
     }
@@ -137,6 +140,33 @@ static void answer(void *ctx, void *request, const struct http1_answer *a, bool 
 {
     (void)ctx;
     server_answer(request, a, is_held);
+}
+
+/* ---- streams ---- */
+
+static void *stream(void *ctx, void *request, const struct http1_answer *head, bool is_held,
+                    struct listener *listener)
+{
+    (void)ctx;
+    return server_stream_begin(request, head, STR(":\n\n"), is_held, listener);
+}
+
+static bool stream_send(void *ctx, void *to, struct shared *piece)
+{
+    (void)ctx;
+    return server_stream_send(to, piece);
+}
+
+static void on_stream_ready(void *self, void *listener)
+{
+    struct host *h = self;
+    front_stream_ready(h->front, listener);
+    server_wake(h->server);
+}
+
+static void on_stream_closed(void *self, void *listener)
+{
+    front_stream_closed(((struct host *)self)->front, listener);
 }
 
 /* ---- opening ---- */
@@ -221,12 +251,18 @@ static int open_server(struct host *h)
                                  .env = &h->env,
                                  .partition = h->partition,
                                  .ctx = h,
-                                 .answer = answer};
+                                 .answer = answer,
+                                 .stream = stream,
+                                 .stream_send = stream_send};
     h->front = front_new(&front);
     struct server_config config = {.address = h->options->address,
                                    .port = h->options->port,
                                    .env = &h->env,
-                                   .handler = {h, on_request, on_round}};
+                                   .handler = {.self = h,
+                                               .request = on_request,
+                                               .round = on_round,
+                                               .stream_ready = on_stream_ready,
+                                               .stream_closed = on_stream_closed}};
     int error = server_open(&h->loop, &config, &h->server);
     if (error == 0)
         return 0;
@@ -327,10 +363,21 @@ static int run(struct host *h, const ks_function *functions)
     return 0;
 }
 
+/* A connection is a descriptor, and shells give programs few of them by default. */
+static void raise_descriptors(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+        return;
+    limit.rlim_cur = limit.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &limit);
+}
+
 int serve(const struct options *options, const ks_function *functions)
 {
     struct host h = {.options = options, .env = env_posix()};
     signal(SIGPIPE, SIG_IGN);
+    raise_descriptors();
     h.env.self = &h;
     h.env.submit = submit;
     h.env.exchange = exchange;

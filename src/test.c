@@ -17,6 +17,14 @@ struct override {
     const char *name, *value;
 };
 
+/* An answer that goes on; all it is sent is taken at once. */
+struct open_stream {
+    struct open_stream *next;
+    ks_answer *answer;
+    struct listener *listener;
+    struct buf body;
+};
+
 /* An activity that has begun and takes time. */
 struct running {
     struct running *next;
@@ -46,7 +54,7 @@ struct ks_test {
     struct memory_disk *disk;
     struct partition *partition;
     struct front *front;
-    ks_answer *answer;
+    struct open_stream *streams;
     struct buf log;
     bool is_open;
     uint64_t blackbox[64];
@@ -147,6 +155,42 @@ static void answer(void *ctx, void *request, const struct http1_answer *a, bool 
     ret->body_len = body_len;
 }
 
+static void stream_append(ks_test *t, struct open_stream *s, const char *bytes, size_t len)
+{
+    buf_append(&s->body, bytes, len);
+    s->answer->body = arena_strndup(&t->mem, s->body.at, s->body.len);
+    s->answer->body_len = s->body.len;
+}
+
+static void *stream(void *ctx, void *request, const struct http1_answer *head, bool is_held,
+                    struct listener *listener)
+{
+    ks_test *t = ctx;
+    struct open_stream *s = die_zalloc(sizeof *s);
+    answer(ctx, request, head, is_held);
+    *s = (struct open_stream){.next = t->streams, .answer = request, .listener = listener};
+    t->streams = s;
+    stream_append(t, s, head->body.at, head->body.len);
+    return s;
+}
+
+static bool stream_send(void *ctx, void *to, struct shared *piece)
+{
+    stream_append(ctx, to, piece->at, piece->len);
+    return true;
+}
+
+static void close_streams(ks_test *t)
+{
+    while (t->streams) {
+        struct open_stream *s = t->streams;
+        t->streams = s->next;
+        front_stream_closed(t->front, s->listener);
+        buf_free(&s->body);
+        free(s);
+    }
+}
+
 static void respond(void *ctx, uint64_t token, const ks_val *result)
 {
     front_respond(((ks_test *)ctx)->front, token, result);
@@ -176,7 +220,9 @@ static void open_world(ks_test *t)
                                  .env = &t->env,
                                  .partition = t->partition,
                                  .ctx = t,
-                                 .answer = answer};
+                                 .answer = answer,
+                                 .stream = stream,
+                                 .stream_send = stream_send};
     t->front = front_new(&front);
     t->is_open = true;
 }
@@ -202,6 +248,7 @@ static void close_world(ks_test *t)
         job->done(job);
     }
     t->last_job = NULL;
+    close_streams(t);
     while (t->running)
         end_running(t, t->running);
     partition_abandon(t->partition);
@@ -328,6 +375,12 @@ void ks_test_work(ks_test *t, int64_t ms)
     coroutine_suspend(t->current->coroutine);
 }
 
+static int64_t next_pass_ms(const ks_test *t)
+{
+    int64_t partition_ms = partition_next_ms(t->partition), front_ms = front_next_ms(t->front);
+    return front_ms < partition_ms ? front_ms : partition_ms;
+}
+
 /* Passes until nothing is left to do at this time. */
 static void settle(ks_test *t)
 {
@@ -348,7 +401,7 @@ static void settle(ks_test *t)
             begin_job(t, job);
             continue;
         }
-        if (!front_has_requests(t->front) && partition_next_ms(t->partition) > t->now_ms)
+        if (!front_has_requests(t->front) && next_pass_ms(t) > t->now_ms)
             return;
     }
 }
@@ -371,8 +424,8 @@ int64_t ks_test_now_ms(const ks_test *t)
 static int64_t next_of(const ks_test *t)
 {
     const struct running *r = first_running(t);
-    int64_t next_ms = partition_next_ms(t->partition);
-    return r && r->until_ms < next_ms ? r->until_ms : next_ms;
+    int64_t pass_ms = next_pass_ms(t);
+    return r && r->until_ms < pass_ms ? r->until_ms : pass_ms;
 }
 
 void ks_test_advance(ks_test *t, int64_t ms)
@@ -380,11 +433,11 @@ void ks_test_advance(ks_test *t, int64_t ms)
     int64_t until_ms = t->now_ms + ms;
     settle(t);
     for (;;) {
-        int64_t next_ms = next_of(t);
-        if (next_ms > until_ms)
+        int64_t due_ms = next_of(t);
+        if (due_ms > until_ms)
             break;
-        if (next_ms > t->now_ms)
-            t->now_ms = next_ms;
+        if (due_ms > t->now_ms)
+            t->now_ms = due_ms;
         settle(t);
     }
     t->now_ms = until_ms;

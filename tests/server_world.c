@@ -61,6 +61,18 @@ static void on_round(void *self)
     server_release(w->server, true, NULL);
 }
 
+static void on_stream_ready(void *self, void *listener)
+{
+    (void)listener;
+    ((struct world *)self)->ready++;
+}
+
+static void on_stream_closed(void *self, void *listener)
+{
+    (void)listener;
+    ((struct world *)self)->closed++;
+}
+
 void open_world(struct world *w, struct server_limits limits)
 {
     *w = (struct world){.env = {.wall_ms = fixed_wall_ms}};
@@ -69,7 +81,11 @@ void open_world(struct world *w, struct server_limits limits)
         .address = "127.0.0.1",
         .limits = limits,
         .env = &w->env,
-        .handler = {.self = w, .request = on_request, .round = on_round},
+        .handler = {.self = w,
+                    .request = on_request,
+                    .round = on_round,
+                    .stream_ready = on_stream_ready,
+                    .stream_closed = on_stream_closed},
     };
     assert_int_equal(server_open(&w->loop, &config, &w->server), 0);
 }

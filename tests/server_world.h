@@ -26,6 +26,7 @@ struct world {
     bool echoes;
     unsigned rounds;
     bool is_drained;
+    unsigned ready, closed; /* how often a stream said so */
 };
 
 struct peer {

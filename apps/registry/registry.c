@@ -31,6 +31,7 @@ static const ks_val *list_new(ks_entity *e)
 {
     ks_set(e, "id", ks_string(e->mem, e->key));
     ks_set(e, "items", ks_array(e->mem));
+    ks_set(e, "openedAt", ks_integer(e->mem, e->now_ms));
     ks_set(e, "closesAt", ks_get(e->arg, "closesAt"));
     return NULL;
 }
@@ -102,5 +103,6 @@ const ks_function registry_functions[] = {
     KS_HTTP("Finish", "GET,POST", "Finish/{id?}", 0, webhook_finish),
     KS_HTTP("Peek", "GET", "Peek/{id?}", 0, webhook_peek),
     KS_HTTP("Stats", "GET", "Stats", 0, webhook_stats),
+    KS_PAGES("Page", registry_pages),
     KS_END,
 };

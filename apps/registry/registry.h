@@ -5,8 +5,8 @@
 
 #include "keepsake.h"
 
-/* {"id", "items": [text], "closesAt": ms} and, once closed, {"closedAt": ms, "closedBy": text,
- * "processing": text}; without the last, nobody processes it */
+/* {"id", "items": [text], "openedAt": ms, "closesAt": ms} and, once closed, {"closedAt": ms,
+ * "closedBy": text, "processing": text}; without the last, nobody processes it */
 #define LIST(id) ((ks_ref){"RegistryList", (id)})
 /* {"registryCount", "itemsCount", "openCount", "closedCount"} */
 #define STATS ((ks_ref){"RegistryStats", ""})
@@ -14,11 +14,15 @@
 enum { ITEM_BYTES_MAX = 8192 };
 
 extern const ks_function registry_functions[];
+extern const ks_page registry_pages[]; /* web/registry, embedded by tools/embed */
 
 /* Sends the registry, which is closed, to its processor. */
 void registry_hand_over(ks_orch *o);
 ks_activity_fn has_processor, send_to_processor;
 
 ks_http_fn webhook_open, webhook_add, webhook_finish, webhook_peek, webhook_stats;
+
+ks_feed_fn feed_list, feed_stats;
+ks_val *stats_answer(ks_arena *mem, const ks_val *stats);
 
 #endif

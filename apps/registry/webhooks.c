@@ -155,6 +155,8 @@ int webhook_peek(ks_http *h)
         return 0;
     if (ks_status(h, id) == KS_MISSING)
         return REFUSE(h, 404, "Unable to find workflow with id %s", id);
+    if (ks_wants_events(h))
+        return ks_reply_events(h, LIST(id), feed_list);
     const ks_val *list = ks_state(h, LIST(id));
     const ks_val *processing = ks_get(list, "processing");
     ks_val *registry = ks_object(h->mem);
@@ -172,10 +174,7 @@ int webhook_peek(ks_http *h)
 
 int webhook_stats(ks_http *h)
 {
-    static const char *const counts[] = {"registryCount", "itemsCount", "openCount", "closedCount"};
-    const ks_val *stats = ks_state(h, STATS);
-    ks_val *answer = ks_object(h->mem);
-    for (size_t i = 0; i < sizeof counts / sizeof counts[0]; i++)
-        ks_put(h->mem, answer, counts[i], ks_integer(h->mem, ks_int(ks_get(stats, counts[i]))));
-    return ks_reply_json(h, 200, answer);
+    if (ks_wants_events(h))
+        return ks_reply_events(h, STATS, feed_stats);
+    return ks_reply_json(h, 200, stats_answer(h->mem, ks_state(h, STATS)));
 }

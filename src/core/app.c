@@ -66,6 +66,8 @@ static bool is_whole(const ks_function *fn)
         return fn->http.run && fn->http.methods && fn->http.route;
     case KS_FN_SETTING:
         return fn->setting.value && fn->setting.help;
+    case KS_FN_PAGES:
+        return fn->pages;
     }
     return false;
 }

@@ -3,6 +3,7 @@
 #include "base/die.h"
 #include "front/http_step.h"
 #include "front/idempotency.h"
+#include "front/page.h"
 #include "run/exchange.h"
 
 #include <stdlib.h>
@@ -28,6 +29,7 @@ struct front {
     struct buf body, headers; /* of the reply that is made */
     struct buf result;        /* of one that a call had */
     struct target target;
+    struct feeds *feeds;
     ks_arena mem; /* of the target that is looked at */
 };
 
@@ -43,12 +45,16 @@ struct front *front_new(const struct front_config *config)
     f->config = *config;
     /* Calls outlive the process; an answer to one of another process is nobody's. */
     config->env->random(config->env->self, &f->last_token, sizeof f->last_token);
+    f->feeds = feeds_new(&(struct feeds_config){.partition = config->partition,
+                                                .ctx = config->ctx,
+                                                .send = config->stream_send});
     arena_init(&f->mem, 16384);
     return f;
 }
 
 void front_free(struct front *f)
 {
+    feeds_free(f->feeds);
     while (f->callings) {
         struct calling *calling = f->callings;
         f->callings = calling->next;
@@ -232,25 +238,61 @@ static void refuse_callings(struct front *f)
 
 /* ---- a function ---- */
 
-/* What the function sent cannot be, or not now: nothing of it is, and the answer says so. */
-static void check_sends(struct front *f, struct http_step *s)
+/* Browsers say where a request comes from, and no script can have them say otherwise. */
+static bool is_cross_site(const struct http1_request *http)
+{
+    return str_is_nocase(http1_find(http, "Sec-Fetch-Site"), STR("cross-site"));
+}
+
+/* Why what the function sent cannot be, or not now; 0 when it can. */
+static int refusal(struct front *f, const struct http_step *s, const char **ret_why)
 {
     struct partition *p = f->config.partition;
+    if (is_cross_site(s->request)) {
+        *ret_why = "A page of another site asked for a change, and that is refused. Nothing was "
+                   "changed. Use the registry's own page, or call from a program.";
+        return 403;
+    }
+    int status = partition_check(p, &s->out, ret_why);
+    if (!status && !partition_takes_changes(p)) {
+        *ret_why = "The disk is full, so nothing can be changed at the moment; what was stored is "
+                   "safe. Try again later.";
+        status = 503;
+    }
+    return status;
+}
+
+/* Nothing is sent that must not be, and the answer says so. */
+static void check_sends(struct front *f, struct http_step *s)
+{
     const char *why;
-    int status = s->out.sent.first ? partition_check(p, &s->out, &why) : 0;
-    bool is_full = s->out.sent.first && !partition_takes_changes(p);
-    if (str_is(s->request->method, STR("HEAD")) || status || is_full) {
+    int status = s->out.sent.first ? refusal(f, s, &why) : 0;
+    if (str_is(s->request->method, STR("HEAD")) || status) {
         s->out.sent = (struct message_list){0};
         s->is_deferred = false;
     }
-    if (status) {
+    if (status)
         http_step_problem(s, status, why);
-    } else if (is_full) {
-        http_step_problem(s, 503,
-                          "The disk is full, so nothing can be changed at the moment; what was "
-                          "stored is safe. Try again later.");
+    if (status == 503)
         ks_reply_header(&s->http, "Retry-After", "5");
+}
+
+/* The answer is the beginning of a stream. */
+static void answer_stream(struct front *f, const struct waiting *w, const struct reply *reply,
+                          struct http1_answer *head, bool is_held)
+{
+    if (str_is(w->http->method, STR("HEAD"))) {
+        head->is_stream = head->close = true;
+        answer_with(f, w, head, is_held);
+        return;
     }
+    struct str seen = http1_find(w->http, "Last-Event-ID");
+    struct listener *listener = feeds_listen(f->feeds, reply->feed_id, reply->feed, seen);
+    void *stream = f->config.stream(f->config.ctx, w->request, head, is_held, listener);
+    if (stream)
+        feeds_set_stream(listener, stream);
+    else
+        feeds_leave(f->feeds, listener);
 }
 
 static void run_function(struct front *f, struct http_step *s)
@@ -289,8 +331,19 @@ static void run_route(struct front *f, const struct waiting *w, const struct rou
     if (s.is_deferred)
         calling_add(f, w, s.token);
     partition_send(p, &s.out);
-    if (!s.is_deferred)
+    if (s.is_deferred)
+        return;
+    if (s.reply.feed)
+        answer_stream(f, w, &s.reply, &answer, partition_is_gated(p));
+    else
         answer_with(f, w, &answer, partition_is_gated(p));
+}
+
+static void answer_page(struct front *f, const struct waiting *w, const ks_page *page)
+{
+    struct http1_answer answer;
+    page_answer(page, w->http, &f->headers, &answer);
+    answer_with(f, w, &answer, false);
 }
 
 static void run_request(struct front *f, const struct waiting *w)
@@ -306,6 +359,14 @@ static void run_request(struct front *f, const struct waiting *w)
         ping(f, w, method);
         return;
     }
+    const ks_page *page = page_find(f->config.app->functions, f->target.path);
+    if (page) {
+        if (methods_have("GET", method))
+            answer_page(f, w, page);
+        else
+            answer_not_found(f, w, "GET");
+        return;
+    }
     const struct route *route = find_route(f, method, &methods);
     if (!route)
         answer_not_found(f, w, methods);
@@ -319,6 +380,9 @@ static void run_request(struct front *f, const struct waiting *w)
 bool front_round(struct front *f)
 {
     struct partition *p = f->config.partition;
+    /* What the last pass has committed: its answers have left before. */
+    if (partition_is_up(p))
+        feeds_round(f->feeds, partition_clock_ms(p));
     partition_begin(p);
     while (f->count && (!partition_is_up(p) || partition_has_budget(p))) {
         struct waiting w = next_waiting(f);
@@ -328,7 +392,24 @@ bool front_round(struct front *f)
     bool is_committed = true; /* down, nothing was held: everybody has been told */
     if (partition_is_up(p))
         is_committed = partition_commit(p) == 0;
+    if (!is_committed)
+        feeds_all_changed(f->feeds);
     if (!is_committed || !partition_is_up(p))
         refuse_callings(f);
     return is_committed;
+}
+
+int64_t front_next_ms(const struct front *f)
+{
+    return partition_is_up(f->config.partition) ? feeds_next_ms(f->feeds) : NEVER_MS;
+}
+
+void front_stream_ready(struct front *f, struct listener *listener)
+{
+    feeds_ready(f->feeds, listener);
+}
+
+void front_stream_closed(struct front *f, struct listener *listener)
+{
+    feeds_leave(f->feeds, listener);
 }

@@ -13,6 +13,7 @@ void http_step_problem(struct http_step *s, int status, const char *detail)
 {
     s->reply.status = status;
     s->reply.content_type = "application/problem+json";
+    s->reply.feed = NULL;
     s->reply.headers->len = 0;
     s->reply.body->len = 0;
     http1_problem(s->reply.body, status, detail);
@@ -157,6 +158,7 @@ static int reply_start(ks_http *h, int status, const char *content_type)
     struct reply *reply = &step_of(h)->reply;
     reply->status = status;
     reply->content_type = content_type;
+    reply->feed = NULL;
     reply->body->len = 0;
     return status;
 }
@@ -199,6 +201,24 @@ int ks_reply_problem(ks_http *h, int status, const char *format, ...)
     reply_start(h, status, "application/problem+json");
     http1_problem(step_of(h)->reply.body, status, text);
     return status;
+}
+
+bool ks_wants_events(ks_http *h)
+{
+    /* By name: a program that takes anything at all would wait for the end of what has none. */
+    const char *accept = ks_header(h, "Accept");
+    return accept && strstr(accept, "text/event-stream");
+}
+
+int ks_reply_events(ks_http *h, ks_ref entity, ks_feed_fn *feed)
+{
+    struct reply *reply = &step_of(h)->reply;
+    reply_start(h, 200, "text/event-stream; charset=utf-8");
+    buf_printf(reply->body, "retry: 1000\nevent: now\ndata: %lld\n\n", (long long)h->now_ms);
+    ks_reply_header(h, "X-Accel-Buffering", "no"); /* for proxies that would wait for the end */
+    reply->feed = feed;
+    reply->feed_id = entity_id(h->mem, str_of(entity.entity), str_of(entity.key));
+    return 200;
 }
 
 int ks_reply_result(ks_http *h, ks_ref entity, const char *operation, const ks_val *arg)

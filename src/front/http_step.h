@@ -10,6 +10,8 @@ struct reply {
     const char *content_type;
     struct buf *headers; /* whole lines */
     struct buf *body;
+    ks_feed_fn *feed; /* NULL: none; else the body goes on, about this entity: */
+    struct str feed_id;
 };
 
 struct http_step {

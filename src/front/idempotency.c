@@ -78,7 +78,7 @@ void idempotency_remember(struct http_step *s, const struct idempotency *key)
 {
     ks_arena *mem = s->http.mem;
     const struct reply *reply = &s->reply;
-    if (reply->status >= 500)
+    if (reply->status >= 500 || reply->feed)
         return;
     ks_val *kept = ks_object(mem);
     ks_put(mem, kept, "key", ks_string_n(mem, key->key.at, key->key.len));

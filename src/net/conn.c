@@ -12,13 +12,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-static void conn_settle(struct conn *c);
-
 static void conn_move(struct conn *c, enum conn_state to)
 {
     static const bool is_allowed[CONN_GONE + 1][CONN_GONE + 1] = {
         [CONN_OPEN] = {[CONN_LAST] = true, [CONN_CLOSING] = true},
-        [CONN_LAST] = {[CONN_LINGER] = true, [CONN_CLOSING] = true},
+        [CONN_LAST] = {[CONN_STREAM] = true, [CONN_LINGER] = true, [CONN_CLOSING] = true},
+        [CONN_STREAM] = {[CONN_LINGER] = true, [CONN_CLOSING] = true},
         [CONN_LINGER] = {[CONN_CLOSING] = true},
         [CONN_CLOSING] = {[CONN_GONE] = true},
     };
@@ -161,7 +160,7 @@ static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *ret)
 {
     (void)suggested;
     struct conn *c = handle->data;
-    if (c->state == CONN_LINGER) {
+    if (c->state != CONN_OPEN) {
         *ret = uv_buf_init(c->server->scratch, sizeof c->server->scratch);
         return;
     }
@@ -204,7 +203,7 @@ static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *unused)
 {
     (void)unused;
     struct conn *c = stream->data;
-    if (c->state == CONN_LINGER) {
+    if (c->state != CONN_OPEN) {
         on_linger_read(c, n);
         return;
     }
@@ -230,8 +229,7 @@ static void on_shutdown(uv_shutdown_t *unused, int status)
     (void)status; /* a client that is away already is seen by reading */
 }
 
-/* The last answer is out. */
-static void conn_finish(struct conn *c)
+void conn_finish(struct conn *c)
 {
     if (c->saw_eof || uv_shutdown(&c->uv.shutdown, (uv_stream_t *)&c->tcp, on_shutdown)) {
         conn_close(c);
@@ -243,15 +241,20 @@ static void conn_finish(struct conn *c)
 
 static void conn_pop_written(struct conn *c, unsigned n)
 {
-    bool is_last = false;
+    bool is_last = false, begins_stream = false;
     while (n--) {
         struct server_request *r = queue_take(c);
         is_last |= r->is_last;
+        begins_stream |= r->begins_stream;
         c->waiting_bytes -= r->out.len;
         server_put_request(c->server, r);
     }
-    if (is_last)
+    if (begins_stream) {
+        conn_move(c, CONN_STREAM);
+        conn_stream_start(c);
+    } else if (is_last) {
         conn_finish(c);
+    }
 }
 
 static void on_written(uv_write_t *write, int status)
@@ -328,6 +331,8 @@ static enum deadline_kind conn_wants_deadline(const struct conn *c)
 {
     if (c->state == CONN_LINGER)
         return DEADLINE_LINGER;
+    if (c->state == CONN_STREAM)
+        return c->stream->is_writing ? DEADLINE_WRITE : DEADLINE_PING;
     if (!conn_is_live(c))
         return DEADLINE_NONE;
     if (c->writing)
@@ -342,7 +347,7 @@ static enum deadline_kind conn_wants_deadline(const struct conn *c)
 /* A client that does not take its answers gets no further ones. */
 static bool conn_wants_reading(const struct conn *c)
 {
-    if (c->state == CONN_LINGER)
+    if (c->state == CONN_LINGER || c->state == CONN_STREAM)
         return true;
     return c->state == CONN_OPEN && c->queued < SERVER_PIPELINE_MAX && !c->writing &&
            conn_has_room(c);
@@ -359,7 +364,7 @@ static void conn_set_reading(struct conn *c, bool wants)
         conn_close(c);
 }
 
-static void conn_settle(struct conn *c)
+void conn_settle(struct conn *c)
 {
     if (c->state == CONN_LAST && !c->queued)
         conn_finish(c);
@@ -415,6 +420,9 @@ void conn_expired(struct deadline *d, enum deadline_kind kind)
     case DEADLINE_WRITE:
         on_write_deadline(c);
         return;
+    case DEADLINE_PING:
+        conn_stream_ping(c);
+        return;
     case DEADLINE_NONE:
     case DEADLINE_KINDS:
         break;
@@ -453,6 +461,7 @@ static void on_closed(uv_handle_t *handle)
     struct conn *c = handle->data;
     struct server *s = c->server;
     conn_move(c, CONN_GONE);
+    conn_stream_gone(c);
     s->connections--;
     server_stir(s);
     conn_forget(c);
@@ -474,6 +483,8 @@ void conn_drain(struct conn *c)
 {
     if (c->state == CONN_OPEN && !c->queued)
         conn_close(c);
+    if (c->stream)
+        conn_stream_end(c);
     if (!conn_is_live(c))
         return;
     conn_take_no_more(c);

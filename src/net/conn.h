@@ -14,13 +14,16 @@
  * neither grows nor is it tidied, and when it is full, reading stops. An idle connection has no
  * buffer, and an answer's memory goes with its request, so idle costs no more than struct conn.
  *
- *     OPEN ----> LAST ----> LINGER ----> CLOSING ----> GONE
- *       |          |                       ^
- *       +----------+-----------------------+
+ *     OPEN ----> LAST ----------------> LINGER ----> CLOSING ----> GONE
+ *       |        |  `----> STREAM ------^  |            ^
+ *       |        |           |             |            |
+ *       +--------+-----------+-------------+------------+
  *
  * OPEN    requests are read and parsed
  * LAST    no further request is taken: the client sent EOF or wants to close, something was
  *         refused, an answer said Connection: close, or the server drains
+ * STREAM  the last answer goes on: its head is out, pieces follow as they come (stream.c). What the
+ *         client sends is thrown away; that it closes is how it leaves
  * LINGER  the last answer is out and our side is shut. What still comes is thrown away for a while:
  *         to close with unread bytes would send a RST, and the client might lose the answer to it
  *         (RFC 9112, 9.6)
@@ -30,8 +33,8 @@
 #ifndef NET_CONN_H
 #define NET_CONN_H
 
+#include "base/link.h"
 #include "net/deadline.h"
-#include "net/link.h"
 #include "net/server.h"
 
 enum {
@@ -50,12 +53,24 @@ struct server_request {
     struct server_request *next; /* behind it in the queue, or spare */
     struct link held;            /* in the server's list of held answers */
     enum request_state state;
-    bool is_last;   /* the connection ends with this answer */
+    bool is_last; /* the connection ends with this answer */
+    bool begins_stream;
     struct buf out; /* the answer */
     struct http1_request http;
 };
 
-enum conn_state { CONN_OPEN, CONN_LAST, CONN_LINGER, CONN_CLOSING, CONN_GONE };
+enum conn_state { CONN_OPEN, CONN_LAST, CONN_STREAM, CONN_LINGER, CONN_CLOSING, CONN_GONE };
+
+/* An answer that goes on. Its request may still wait for its turn: then bytes wait with it. */
+struct server_stream {
+    struct conn *conn;
+    void *listener;
+    struct str ping;
+    struct shared *bytes; /* the piece that is not taken yet; or NULL */
+    bool is_writing;      /* libuv has it */
+    bool is_ending;       /* when that is taken */
+    uv_write_t write;
+};
 
 struct conn {
     uv_tcp_t tcp;
@@ -80,11 +95,12 @@ struct conn {
 
     struct server_request *first, *last;
     unsigned queued;
-    unsigned asked;          /* of them with the handler */
-    unsigned writing;        /* of them, from the first: what libuv has; 0: it has nothing */
-    size_t waiting_bytes;    /* of answers that are not taken yet */
-    size_t write_left_bytes; /* when the last look was had */
-    size_t lingered_bytes;
+    unsigned asked;               /* of them with the handler */
+    unsigned writing;             /* of them, from the first: what libuv has; 0: it has nothing */
+    size_t waiting_bytes;         /* of answers that are not taken yet */
+    size_t write_left_bytes;      /* when the last look was had */
+    size_t lingered_bytes;        /* thrown away in STREAM and LINGER */
+    struct server_stream *stream; /* NULL: none */
 };
 
 struct spare_buffer {
@@ -157,6 +173,19 @@ void conn_take_no_more(struct conn *c);
 void conn_drain(struct conn *c);
 
 void conn_close(struct conn *c);
+
+/* The last answer is out: our side is shut. */
+void conn_finish(struct conn *c);
+
+/* What follows from the state: reading, buffer, deadline. */
+void conn_settle(struct conn *c);
+
+/* stream.c: the head is out; the ping is due; the end, once what is being written is taken; the
+ * connection is gone, or its answer is no stream after all. */
+void conn_stream_start(struct conn *c);
+void conn_stream_ping(struct conn *c);
+void conn_stream_end(struct conn *c);
+void conn_stream_gone(struct conn *c);
 
 /* Lets go of answered requests of a GONE connection, and of it when none is left. */
 void conn_forget(struct conn *c);

@@ -9,7 +9,7 @@
 #ifndef NET_DEADLINE_H
 #define NET_DEADLINE_H
 
-#include "net/link.h"
+#include "base/link.h"
 
 #include <stdint.h>
 #include <uv.h>
@@ -20,6 +20,7 @@ enum deadline_kind {
     DEADLINE_HEAD,   /* from a request's first byte to its last header */
     DEADLINE_BODY,   /* until the next look at how fast the body comes */
     DEADLINE_WRITE,  /* until the next look at whether the client takes bytes */
+    DEADLINE_PING,   /* a stream without anything new */
     DEADLINE_LINGER, /* from our last byte to the client's */
     DEADLINE_KINDS
 };

@@ -96,6 +96,7 @@ struct http1_answer {
     struct str body;
     bool head_only;  /* answer to HEAD: Content-Length of the body, no body */
     bool close;      /* adds "Connection: close" */
+    bool is_stream;  /* the body goes on until the connection ends: no Content-Length */
     bool keep_alive; /* adds "Connection: keep-alive", which an HTTP/1.0 client waits for */
 };
 

@@ -120,7 +120,7 @@ static char *put_head(char *at, const struct http1_answer *answer, const char *d
     at = put_text(at, http1_reason(status));
     at = put_text(at, "\r\n");
     at = put_text(at, date_line);
-    if (status >= 200 && status != 204 && status != 304) {
+    if (status >= 200 && status != 204 && status != 304 && !answer->is_stream) {
         at = put_text(at, "Content-Length: ");
         at = put_number(at, status == 205 ? 0 : answer->body.len);
         at = put_text(at, "\r\n");

@@ -44,9 +44,11 @@ struct server_request *server_take_request(struct server *s)
     if (r) {
         s->spare_requests = r->next;
         s->spare_request_count--;
+        r->begins_stream = false;
         return r;
     }
     r = die_malloc(sizeof *r); /* http is large, and the parser fills it in */
+    r->begins_stream = false;
     r->out = (struct buf){0};
     link_init(&r->held);
     return r;
@@ -172,6 +174,7 @@ static struct server_limits limits_of(const struct server_limits *l)
         .body_bytes_per_s = or_default(l->body_bytes_per_s, 500),
         .write_ms = or_default(l->write_ms, 30000),
         .write_bytes = or_default(l->write_bytes, 64U << 20),
+        .ping_ms = or_default(l->ping_ms, 20000),
     };
 }
 
@@ -182,6 +185,7 @@ static void init_deadlines(struct server *s)
     s->deadlines.length_ms[DEADLINE_HEAD] = s->limits.head_ms;
     s->deadlines.length_ms[DEADLINE_BODY] = s->limits.body_ms_grace;
     s->deadlines.length_ms[DEADLINE_WRITE] = s->limits.write_ms;
+    s->deadlines.length_ms[DEADLINE_PING] = s->limits.ping_ms;
     s->deadlines.length_ms[DEADLINE_LINGER] = CONN_LINGER_MS;
 }
 
@@ -271,6 +275,10 @@ void server_release(struct server *s, bool is_committed, const char *why)
         struct server_request *r = LINK_OWNER(s->held.next, struct server_request, held);
         link_remove(&r->held);
         r->state = REQUEST_READY;
+        if (!is_committed && r->begins_stream) {
+            r->begins_stream = false;
+            conn_stream_gone(r->conn);
+        }
         if (!is_committed)
             conn_write_answer(r, &(struct http1_answer){
                                      .status = 503,

@@ -32,6 +32,7 @@
 #define NET_SERVER_H
 
 #include "base/env.h"
+#include "base/shared.h"
 #include "net/http1.h"
 
 #include <uv.h>
@@ -47,6 +48,7 @@ struct server_limits {
     unsigned body_bytes_per_s; /* 500 */
     unsigned write_ms;         /* 30,000 without the client taking a byte: closed */
     unsigned write_bytes;      /* 64 MiB waiting to be taken: closed */
+    unsigned ping_ms;          /* 20,000 without anything new on a stream: its ping is sent */
 };
 
 struct server;
@@ -56,6 +58,9 @@ struct server_handler {
     void *self;
     void (*request)(void *self, struct server_request *req, const struct http1_request *http);
     void (*round)(void *self);
+    /* Of streams; neither is called from within server_stream_begin() or server_stream_send(). */
+    void (*stream_ready)(void *self, void *listener);
+    void (*stream_closed)(void *self, void *listener);
 };
 
 struct server_config {
@@ -76,6 +81,20 @@ uint16_t server_port(const struct server *s);
  * may go after the call. The server sees to HEAD and to Connection: head_only, close and keep_alive
  * need not be set; close may be, and then nothing that the client sent behind it is answered. */
 void server_answer(struct server_request *req, const struct http1_answer *answer, bool is_held);
+
+/* Answers a request with what goes on until one side ends it (RFC 9112, 6.3: the body ends with the
+ * connection, which every HTTP client and proxy takes). The head's body is how it begins. The
+ * handler gives one piece after the other: stream_ready() says that there is room, after the
+ * beginning has left and after each piece that was not taken at once. stream_closed() is the last
+ * that is heard of it: the client went, took nothing for write_ms, the answer became a 503, or the
+ * server drains. The ping, if not empty, shows a client that all is well, and us that it is there.
+ * NULL when nobody is there any more; then stream_closed() is not called. */
+struct server_stream;
+struct server_stream *server_stream_begin(struct server_request *req,
+                                          const struct http1_answer *head, struct str ping,
+                                          bool is_held, void *listener);
+/* Gives a stream a piece, only when the one before was taken. Whether it was taken at once. */
+bool server_stream_send(struct server_stream *stream, struct shared *bytes);
 
 /* Lets held answers go; with is_committed false each of them becomes a 503 that says why instead
  * (application/problem+json, Retry-After: 1). */

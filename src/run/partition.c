@@ -338,6 +338,8 @@ static void let_leave(struct partition *p)
     for (size_t i = 0; i < p->change_count; i++)
         if (p->changes[i].what != CHANGE_DELETED && p->changes[i].inst->kind == INSTANCE_ENTITY)
             doc_tidy(&p->changes[i].inst->entity.doc);
+    if (p->committed && p->change_count)
+        p->committed(p->committed_ctx, p->changes, p->change_count);
     for (size_t i = 0; i < p->deleted_count; i++)
         instance_free(p->deleted[i]);
     p->deleted_count = 0;
@@ -376,6 +378,17 @@ int partition_commit(struct partition *p)
     p->stats.commits++;
     let_leave(p);
     return 0;
+}
+
+void partition_on_commit(struct partition *p, partition_committed_fn *committed, void *ctx)
+{
+    p->committed = committed;
+    p->committed_ctx = ctx;
+}
+
+const struct instance *partition_peek(struct partition *p, struct str id)
+{
+    return p->is_up ? resident_find(p, id) : NULL;
 }
 
 int64_t partition_next_ms(const struct partition *p)

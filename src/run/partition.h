@@ -95,6 +95,13 @@ void partition_watch_end(struct partition *p, int64_t since_ns, struct str funct
 /* 0, or an error; then the partition is down (or up again, recovered) and nothing was done. */
 int partition_commit(struct partition *p);
 
+/* Who is told what a commit has changed, right after it; NULL: nobody, and it costs nothing. The
+ * changes are good during the call, in which nothing may be asked of the partition. */
+typedef void partition_committed_fn(void *ctx, const struct change *changes, size_t count);
+void partition_on_commit(struct partition *p, partition_committed_fn *committed, void *ctx);
+/* Between passes: an instance as it was committed; fires no timer. NULL when there is none. */
+const struct instance *partition_peek(struct partition *p, struct str id);
+
 /* When the next pass has to be, if nothing comes before: engine time; may be past. */
 int64_t partition_next_ms(const struct partition *p);
 /* The engine's time outside of a pass. */

@@ -55,6 +55,9 @@ struct partition {
     struct activity *done_first, *done_last; /* ran, results not taken yet */
     struct activity *beating;                /* dispatched, and expected to be heard of */
     struct partition_stats stats;
+
+    partition_committed_fn *committed; /* NULL: nobody listens */
+    void *committed_ctx;
 };
 
 /* step.c: steps messages until the queue is empty; without a limit, or until the budget is

@@ -3,8 +3,8 @@
  * A struct link is a member of what it links, so taking something out of its list needs neither a
  * search nor memory. The head of a list is a link too. A link that is in no list points to itself.
  */
-#ifndef NET_LINK_H
-#define NET_LINK_H
+#ifndef BASE_LINK_H
+#define BASE_LINK_H
 
 #include <stdbool.h>
 #include <stddef.h>
