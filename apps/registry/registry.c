@@ -2,8 +2,7 @@
  * and then handed to its processor, if there is one. */
 #include "registry.h"
 
-/* Who finished was told the time, which may be that of an earlier pass than the one that gets here.
- * */
+/* Who finished was told the time; that may be an earlier pass's than the one that gets here. */
 static int64_t closing_ms(const ks_orch *o, ks_task *closed, bool is_by_user)
 {
     const ks_val *told = is_by_user ? ks_await(closed) : NULL;
