@@ -374,10 +374,12 @@ static const ks_val *deletes_itself(ks_entity *e)
 }
 
 #include "model_traces_changed.h"
+#include "model_traces_more.h"
 
 static const ks_function functions[] = {
     KS_ORCHESTRATION("Learns", learns),
     KS_ORCHESTRATION("Nests", nests),
+    KS_ORCHESTRATION("Rounding", rounds_with_tags),
     KS_ENTITY("Account", "AskBadly", asks_itself),
     KS_ENTITY("Account", "Told2", told),
     KS_ENTITY("Account", "SendAndFail", sends_and_fails),
@@ -639,7 +641,8 @@ static const struct model_program programs[] =
      {"restart_forgets_the_parent", has_a_child, NULL,
       "do {\"id\":\"c\"}\n" START "do {\"id\":\"c\",\"restart\":true}\n"},
 
-     CHANGED_PROGRAMS};
+     MORE_PROGRAMS,
+    CHANGED_PROGRAMS};
 
 static void traced(void **state)
 {
