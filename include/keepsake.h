@@ -88,14 +88,15 @@ const char *ks_to_json(ks_arena *mem, const ks_val *val);
 /* "2026-12-24T18:00:00.000Z" */
 const ks_val *ks_utc(ks_arena *mem, int64_t time_ms);
 
-/* ---- sending: every context but a plain activity's reading has an outbox, `out` -------------- */
+/* ---- sending: every context has an outbox, `out` --------------------------------------------- */
 
 typedef struct ks_outbox ks_outbox;
 /* Which entity: the name is compared without case, the key with. */
 typedef struct ks_ref { const char *entity, *key; } ks_ref;
 
 /* Start an orchestration under an id of your own choice: 1 to 256 bytes, no / \ # ? or control
- * characters, no leading @. Starting an id that is running changes nothing. */
+ * characters, no leading @. Starting an id that runs changes nothing; one that is over is begun
+ * anew. */
 void ks_start(ks_outbox *out, const char *orchestration, const char *id, const ks_val *input);
 /* Raise an external event for an orchestration; event names are compared without case. */
 void ks_raise(ks_outbox *out, const char *id, const char *event, const ks_val *val);
@@ -146,9 +147,10 @@ typedef struct ks_orch {
     bool is_replaying;
 } ks_orch;
 
-/* How often, and when again. Zero anywhere: no limit of that kind; attempts 0 or 1: once. */
+/* How often, and when again. Zero anywhere: no limit of that kind; but with neither attempts nor
+ * total_ms it is tried once. */
 typedef struct ks_retry {
-    int attempts;             /* in all */
+    int attempts;             /* in all, the first included */
     int64_t first_ms;         /* pause before the second attempt; default 1 s */
     double backoff;           /* each further pause is this times the last; default 1 */
     int64_t max_ms;           /* the longest pause */
@@ -161,7 +163,8 @@ typedef struct ks_retry {
 
 ks_task *ks_call(ks_orch *o, const char *activity, const ks_val *input);
 ks_task *ks_call_with(ks_orch *o, const char *activity, const ks_val *input, const ks_retry *how);
-/* Another orchestration, and its result; id NULL: one is made. To start one without waiting, send. */
+/* Another orchestration, and its result; id NULL: one is made. To start one without waiting:
+ * ks_start(). */
 ks_task *ks_sub(ks_orch *o, const char *orchestration, const char *id, const ks_val *input);
 ks_task *ks_sub_with(ks_orch *o, const char *orchestration, const char *id, const ks_val *input,
                      const ks_retry *how);
@@ -177,7 +180,8 @@ ks_task *ks_event(ks_orch *o, const char *name);
     (ks_task *[]){__VA_ARGS__}, sizeof((ks_task *[]){__VA_ARGS__}) / sizeof(ks_task *)
 ks_task *ks_any_of(ks_orch *o, ks_task *const *tasks, size_t n);
 ks_task *ks_all_of(ks_orch *o, ks_task *const *tasks, size_t n);
-/* A timer or event that is no longer waited for. One that is done stays as it is. */
+/* A timer or event that is no longer waited for: it fails with "Canceled". One that is done stays
+ * as it is, and so does any other kind of task. */
 void ks_cancel(ks_task *task);
 
 /* Wait for the result. If the task failed, so does the orchestration, here and now. */
@@ -186,7 +190,7 @@ const ks_val *ks_await(ks_task *task);
 const ks_val *ks_try(ks_task *task);
 /* Wait for a ks_when_any and say which task was first. */
 ks_task *ks_winner(ks_task *any);
-/* Wait for an event until a time; otherwise when it did not come. */
+/* Wait for an event until a time; if it has not come by then, the result is `otherwise`. */
 const ks_val *ks_await_event(ks_orch *o, const char *name, int64_t until_ms,
                              const ks_val *otherwise);
 
@@ -213,7 +217,8 @@ typedef struct ks_activity {
     ks_arena *mem;
     ks_outbox *out;          /* sent when the result is recorded: once, however often it ran */
     const char *id;          /* of the orchestration that called */
-    const char *key;         /* idempotency key: the same when the same call runs again */
+    const char *key;         /* idempotency key: the same in each attempt of one call, and when the
+                                process died and it runs again */
     const ks_val *input;
     struct ks_pulse *pulse;  /* for ks_heartbeat() */
 } ks_activity;
@@ -228,7 +233,7 @@ typedef struct ks_entity {
     ks_outbox *out;
     const char *key;
     const ks_val *arg;
-    const ks_val *state;     /* null at first; always the newest */
+    const ks_val *state;     /* null at first; after each change below it is the changed one */
     int64_t now_ms;
 } ks_entity;
 
@@ -240,7 +245,8 @@ void ks_add(ks_entity *e, const char *path, int64_t n);            /* missing: 0
 void ks_remove(ks_entity *e, const char *path);
 /* The whole entity goes when the operation is over. */
 void ks_delete(ks_entity *e);
-/* Call another entity: the result comes back as the operation `answer` of this one. */
+/* Call another entity: the result, or the error, comes back as the argument of the operation
+ * `answer` of this one. */
 void ks_request(ks_entity *e, ks_ref entity, const char *operation, const ks_val *arg,
                 const char *answer);
 
@@ -288,8 +294,8 @@ int ks_reply_json(ks_http *h, int status, const ks_val *val);
 int ks_reply_problem(ks_http *h, int status, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 void ks_reply_header(ks_http *h, const char *name, const char *value);
-/* The answer is the result of an entity's operation, as JSON, when it is done; an error is a problem
- * with status 422. Not of a function that is KS_IDEMPOTENT. */
+/* The answer is the result of an entity's operation, as JSON, when it is done; an error is a
+ * problem with status 422. Not of a function that is KS_IDEMPOTENT. */
 int ks_reply_result(ks_http *h, ks_ref entity, const char *operation, const ks_val *arg);
 
 /* ---- the table ----------------------------------------------------------------------------- */
