@@ -4,8 +4,8 @@
 
 static const ks_val *retries_to_the_last_moment(ks_orch *o)
 {
-    return ks_await(ks_call_with(o, "WorkInline", o->input,
-                                 &(ks_retry){.first_ms = 1000, .total_ms = 1000}));
+    return ks_await(
+        ks_call_with(o, "WorkInline", o->input, &(ks_retry){.first_ms = 1000, .total_ms = 1000}));
 }
 
 /* What is passed may change as soon as the call has returned. */
