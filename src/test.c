@@ -173,9 +173,10 @@ static void open_world(ks_test *t)
 static void end_running(ks_test *t, struct running *r)
 {
     struct running **at = &t->running;
-    while (*at != r)
+    while (*at && *at != r)
         at = &(*at)->next;
-    *at = r->next;
+    if (*at)
+        *at = r->next;
     coroutine_free(&t->pool, r->coroutine);
     r->job->done(r->job);
     free(r);

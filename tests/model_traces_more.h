@@ -1,4 +1,4 @@
-/* model_traces_more.h - of test_model_traces.c: what looking for survivors of changed code turned up */
+/* model_traces_more.h - of test_model_traces.c: what mutants of the code survived at first */
 #ifndef TESTS_MODEL_TRACES_MORE_H
 #define TESTS_MODEL_TRACES_MORE_H
 
@@ -140,56 +140,67 @@ static const ks_val *raises_child(ks_orch *o)
 #define RESUME "do {\"id\":\"p\",\"resume\":\"y\"}\n"
 #define WAITS "{\"wait\":true}"
 
-/* clang-format off */
-#define MORE_PROGRAMS \
-    {"retry_begins_in_the_last_moment_of_its_total_time", retries_to_the_last_moment, NULL, \
-     START_WITH("{\"fail\":[\"A\",\"B\"],\"value\":7}") "advance 1000\n"}, \
-    {"attempt_that_answers_in_the_pause_is_too_late", gives_it_two_seconds, NULL, \
-     START_WITH("{\"value\":7}") "advance 2000\nrun\nadvance 1000\nrun\n"}, \
-    {"what_was_passed_may_change", passes_what_it_changes, NULL, \
-     START_WITH("{\"fail\":[\"A\",\"TooSoon\"]}") "run\nadvance 1000\nrun\nadvance 1000\n"}, \
-    {"unlock_before_the_second_lock_fails", unlocks_the_second_too_early, NULL, START}, \
-    {"time_does_not_go_back_when_resumed", tells_the_time, NULL, \
-     START SUSPEND EVENT("Go", "1") "advance 1000\n" RESUME "advance 500\n" EVENT("Go", "2")}, \
-    {"suspended_again_and_again", tells_the_time, NULL, \
-     START SUSPEND EVENT("Go", "1") RESUME SUSPEND EVENT("Go", "2") RESUME}, \
-    {"rounds_keep_parent_and_tags", has_a_child_in_rounds, NULL, "do {\"id\":\"c\"}\n" START \
-     "do {\"id\":\"d\",\"start\":\"Rounding\",\"tags\":{\"who\":\"Ann\"}}\n"}, \
-    {"rounds_forget_what_came_while_suspended_but_events", begins_anew_with_much_open, NULL, \
-     START_WITH("1") SUSPEND EVENT("Next", "1") "run\n" EVENT("Other", "2") "advance 5000\n" RESUME}, \
-    {"rounds_are_numbered_anew_by_a_restart", rounds_with_tasks, NULL, \
-     START "do {\"id\":\"p\",\"restart\":true}\n"}, \
-    {"timers_fire_in_turn", two_timers, NULL, START "advance 3000\nadvance 2000\nadvance 4000\n"}, \
-    {"timers_of_the_past_fire_in_turn", two_timers_of_the_past, NULL, START}, \
-    {"lock_lets_the_waiting_go_first", unlocks_and_signals, NULL, \
-     START "do {\"id\":\"a\",\"signal\":\"Deposit\",\"value\":5}\n" EVENT("End", "1") "state a\n"}, \
-    {"lock_holds_back_in_each_of_two_sections", locks, NULL, \
-     "do {\"id\":\"a\",\"signal\":\"Deposit\",\"value\":100,\"due\":1798135300000}\n" \
-     START "do {\"id\":\"a\",\"signal\":\"Deposit\",\"value\":1}\n" EVENT("End", "\"again\"") \
-     "do {\"id\":\"a\",\"signal\":\"Deposit\",\"value\":2}\n" \
-     "do {\"id\":\"a\",\"signal\":\"Deposit\",\"value\":3}\nstate a\n" EVENT("End", "1") "state a\n" \
-     "advance 100000\nstate a\n"}, \
-    {"lock_is_not_for_an_earlier_one_of_that_id", locks, NULL, \
-     "do {\"id\":\"q\",\"start\":\"Program\"}\n" START \
-     "do {\"id\":\"p\",\"terminate\":\"x\"}\n" START "do {\"id\":\"q\",\"terminate\":\"x\"}\n"}, \
-    {"answer_of_a_child_is_not_for_a_later_one_of_that_id", has_the_child_it_is_told, NULL, \
-     START_WITH("{\"wait\":true,\"child\":\"c\"}") "do {\"id\":\"p\",\"terminate\":\"x\"}\n" \
-     START_WITH("{\"wait\":true,\"child\":\"d\"}") "do {\"id\":\"c\",\"raise\":\"Go\",\"value\":1}\n" \
-     "do {\"id\":\"d\",\"raise\":\"Go\",\"value\":2}\n"}, \
-    {"terminated_with_those_children_that_still_run", has_three_children, NULL, \
-     "do {\"id\":\"d\"}\n" START_WITH(WAITS) "do {\"id\":\"d\",\"raise\":\"Go\"}\n" \
-     "do {\"id\":\"c\"}\ndo {\"id\":\"p\",\"terminate\":\"x\",\"children\":true}\n"}, \
-    {"signal_in_a_millisecond", unlocks_nothing, NULL, \
-     "do {\"id\":\"a\",\"signal\":\"Deposit\",\"value\":1,\"due\":1798135200001}\nstate a\n" \
-     "advance 1\nstate a\n"}, \
-    {"entity_that_is_deleted_by_its_first_operation_never_was", unlocks_nothing, NULL, \
-     "call {\"id\":\"a\",\"call\":\"Delete\"}\nanswer\nstate a\n" \
-     "do {\"id\":\"a\",\"signal\":\"Deposit\",\"value\":5}\nstate a\n"}, \
-    {"rewound_call_is_made_again", withdraws, NULL, \
-     START "do {\"id\":\"a\",\"signal\":\"Deposit\",\"value\":9}\n" \
-     "do {\"id\":\"p\",\"rewind\":-1}\nstate a\n"}, \
-    CHANGED("cancels_another_timer", cancels_the_first, cancels_the_second), \
-    CHANGED("raises_what_it_started", starts_child, raises_child)
-/* clang-format on */
+static const struct model_program more_programs[] =
+    {{"retry_begins_in_the_last_moment_of_its_total_time", retries_to_the_last_moment, NULL,
+      START_WITH("{\"fail\":[\"A\",\"B\"],\"value\":7}") "advance 1000\n"},
+     {"attempt_that_answers_in_the_pause_is_too_late", gives_it_two_seconds, NULL,
+      START_WITH("{\"value\":7}") "advance 2000\nrun\nadvance 1000\nrun\n"},
+     {"what_was_passed_may_change", passes_what_it_changes, NULL,
+      START_WITH("{\"fail\":[\"A\",\"TooSoon\"]}") "run\nadvance 1000\nrun\nadvance 1000\n"},
+     {"unlock_before_the_second_lock_fails", unlocks_the_second_too_early, NULL, START},
+     {"time_does_not_go_back_when_resumed", tells_the_time, NULL,
+      START SUSPEND EVENT("Go", "1") "advance 1000\n" RESUME "advance 500\n" EVENT("Go", "2")},
+     {"suspended_again_and_again", tells_the_time, NULL,
+      START SUSPEND EVENT("Go", "1") RESUME SUSPEND EVENT("Go", "2") RESUME},
+     {"rounds_keep_parent_and_tags", has_a_child_in_rounds, NULL,
+      "do {\"id\":\"c\"}\n" START
+      "do {\"id\":\"d\",\"start\":\"Rounding\",\"tags\":{\"who\":\"Ann\"}}\n"},
+     {"rounds_forget_what_came_while_suspended_but_events", begins_anew_with_much_open, NULL,
+      START_WITH("1")
+          SUSPEND EVENT("Next", "1") "run\n" EVENT("Other", "2") "advance 5000\n" RESUME},
+     {"rounds_are_numbered_anew_by_a_restart", rounds_with_tasks, NULL,
+      START "do {\"id\":\"p\",\"restart\":true}\n"},
+     {"timers_fire_in_turn", two_timers, NULL, START "advance 3000\nadvance 2000\nadvance 4000\n"},
+     {"timers_of_the_past_fire_in_turn", two_timers_of_the_past, NULL, START},
+     {"lock_lets_the_waiting_go_first", unlocks_and_signals, NULL,
+      START "do {\"id\":\"a\",\"signal\":\"Deposit\",\"value\":5}\n" EVENT("End", "1") "state a\n"},
+     {"lock_holds_back_in_each_of_two_sections", locks, NULL,
+      "do {\"id\":\"a\",\"signal\":\"Deposit\",\"value\":100,\"due\":1798135300000}\n" START
+      "do {\"id\":\"a\",\"signal\":\"Deposit\",\"value\":1}\n" EVENT(
+          "End",
+          "\"again\"") "do {\"id\":\"a\",\"signal\":\"Deposit\",\"value\":2}\n"
+                       "do {\"id\":\"a\",\"signal\":\"Deposit\",\"value\":3}\nstate a\n" EVENT(
+                           "End", "1") "state a\n"
+                                       "advance 100000\nstate a\n"},
+     {"lock_is_not_for_an_earlier_one_of_that_id", locks, NULL,
+      "do {\"id\":\"q\",\"start\":\"Program\"}\n" START
+      "do {\"id\":\"p\",\"terminate\":\"x\"}\n" START "do {\"id\":\"q\",\"terminate\":\"x\"}\n"},
+     {"answer_of_a_child_is_not_for_a_later_one_of_that_id", has_the_child_it_is_told, NULL,
+      START_WITH("{\"wait\":true,\"child\":\"c\"}") "do "
+                                                    "{\"id\":\"p\",\"terminate\":\"x\"}"
+                                                    "\n" START_WITH("{\"wait\":true,\"child\":"
+                                                                    "\"d\"}") "do "
+                                                                              "{\"id\":\"c\","
+                                                                              "\"raise\":\"Go\","
+                                                                              "\"value\":1}\n"
+                                                                              "do "
+                                                                              "{\"id\":\"d\","
+                                                                              "\"raise\":\"Go\","
+                                                                              "\"value\":2}\n"},
+     {"terminated_with_those_children_that_still_run", has_three_children, NULL,
+      "do {\"id\":\"d\"}\n" START_WITH(
+          WAITS) "do {\"id\":\"d\",\"raise\":\"Go\"}\n"
+                 "do {\"id\":\"c\"}\ndo {\"id\":\"p\",\"terminate\":\"x\",\"children\":true}\n"},
+     {"signal_in_a_millisecond", unlocks_nothing, NULL,
+      "do {\"id\":\"a\",\"signal\":\"Deposit\",\"value\":1,\"due\":1798135200001}\nstate a\n"
+      "advance 1\nstate a\n"},
+     {"entity_that_is_deleted_by_its_first_operation_never_was", unlocks_nothing, NULL,
+      "call {\"id\":\"a\",\"call\":\"Delete\"}\nanswer\nstate a\n"
+      "do {\"id\":\"a\",\"signal\":\"Deposit\",\"value\":5}\nstate a\n"},
+     {"rewound_call_is_made_again", withdraws, NULL,
+      START "do {\"id\":\"a\",\"signal\":\"Deposit\",\"value\":9}\n"
+            "do {\"id\":\"p\",\"rewind\":-1}\nstate a\n"},
+     CHANGED("cancels_another_timer", cancels_the_first, cancels_the_second),
+     CHANGED("raises_what_it_started", starts_child, raises_child)};
 
 #endif
