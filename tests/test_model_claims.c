@@ -701,6 +701,26 @@ static void a_rewind_to_the_start_can_be_done_again(void **state)
     ks_test_close(t);
 }
 
+static const ks_val *waits_for_a_second(ks_orch *o)
+{
+    return ks_await_event(o, "Go", o->now_ms + 1000, NULL);
+}
+
+static void one_that_was_suspended_over_its_time_limit_can_be_resumed(void **state)
+{
+    (void)state;
+    ks_test *t = open_with(waits_for_a_second, NULL);
+    model_do(t, "do {\"id\":\"p\",\"start\":\"Program\"}");
+    model_do(t, "do {\"id\":\"p\",\"suspend\":\"x\"}");
+    model_do(t, "do {\"id\":\"p\",\"raise\":\"Go\",\"value\":1}");
+    model_do(t, "advance 2000");
+    model_do(t, "do {\"id\":\"p\",\"resume\":\"x\"}");
+    expect(t, "See", "p", "{\"status\":\"Completed\",\"output\":1}");
+    model_do(t, "crash");
+    expect(t, "See", "p", "{\"status\":\"Completed\",\"output\":1}");
+    ks_test_close(t);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -730,6 +750,7 @@ int main(void)
         cmocka_unit_test(another_lock_is_another_command),
         cmocka_unit_test(a_rewind_to_the_start_can_be_done_again),
         cmocka_unit_test(an_error_without_a_type_is_no_final_one),
+        cmocka_unit_test(one_that_was_suspended_over_its_time_limit_can_be_resumed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
