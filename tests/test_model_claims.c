@@ -721,6 +721,22 @@ static void one_that_was_suspended_over_its_time_limit_can_be_resumed(void **sta
     ks_test_close(t);
 }
 
+static void one_that_was_suspended_over_the_limit_of_an_attempt_can_be_resumed(void **state)
+{
+    (void)state;
+    ks_test *t = open_with(has_a_limit, NULL);
+    model_do(t, "do {\"id\":\"p\",\"start\":\"Program\"}");
+    model_do(t, "do {\"id\":\"p\",\"suspend\":\"x\"}");
+    model_do(t, "advance 1000"); /* the limit fires, and then the attempt answers */
+    model_do(t, "run");
+    model_do(t, "do {\"id\":\"p\",\"resume\":\"x\"}");
+    model_do(t, "advance 1000");
+    model_do(t, "run");
+    model_do(t, "do {\"id\":\"p\",\"raise\":\"Go\",\"value\":1}");
+    expect(t, "See", "p", "{\"status\":\"Completed\",\"output\":1}");
+    ks_test_close(t);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -750,6 +766,7 @@ int main(void)
         cmocka_unit_test(another_lock_is_another_command),
         cmocka_unit_test(a_rewind_to_the_start_can_be_done_again),
         cmocka_unit_test(an_error_without_a_type_is_no_final_one),
+        cmocka_unit_test(one_that_was_suspended_over_the_limit_of_an_attempt_can_be_resumed),
         cmocka_unit_test(one_that_was_suspended_over_its_time_limit_can_be_resumed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
