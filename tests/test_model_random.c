@@ -1,6 +1,6 @@
 /* Orchestrations made up at random, driven at random: resident and dropped before each step they
- * have to come out the same; crashed before each step, they have to come out; and when all are over,
- * no lock is left. A failure names its seed; `test_model_random SEED COUNT` runs others. */
+ * have to come out the same; crashed before each step, they have to come out; and when all are
+ * over, no lock is left. A failure names its seed; `test_model_random SEED COUNT` runs others. */
 #include "model_trace.h"
 
 #include <setjmp.h>
