@@ -11,10 +11,9 @@
 
 #include <cmocka.h>
 
-enum { FUNCTIONS_MAX = 96, IDS_MAX = 16, KEYS_MAX = 256, TEXT_MAX = 1 << 17 };
+enum { FUNCTIONS_MAX = 96, IDS_MAX = 16, KEYS_MAX = 1024, TEXT_MAX = 1 << 17 };
 #define FIRST_MS 1798135200000
 
-enum way { RESIDENT, EVICTED, CRASHED };
 static const char *const way_names[] = {"resident", "evicted", "crashed"};
 
 static struct {
@@ -229,6 +228,8 @@ void model_do(ks_test *t, const char *step)
         const ks_answer *a = ks_test_post(t, "/api/Do", json, step + 3);
         if (a->status != 202)
             fail_msg("%s: %d %s", step, a->status, a->body);
+    } else if (strncmp(step, "try ", 4) == 0) {
+        ks_test_post(t, "/api/Do", json, step + 4);
     } else if (strncmp(step, "call ", 5) == 0) {
         app.last_call = ks_test_post(t, "/api/Call", json, step + 5);
     } else if (strcmp(step, "run") == 0) {
@@ -250,9 +251,9 @@ void model_do(ks_test *t, const char *step)
 static void step(struct model_trace *m, const char *line)
 {
     put(m, "> %s\n", line);
-    if (m->way == EVICTED)
+    if (m->way == WAY_EVICTED)
         ks_test_evict(m->t);
-    else if (m->way == CRASHED)
+    else if (m->way == WAY_CRASHED)
         ks_test_crash(m->t);
     watch(m, line);
     if (strncmp(line, "state ", 6) == 0) {
@@ -268,7 +269,7 @@ static void step(struct model_trace *m, const char *line)
     put_news(m);
 }
 
-static char *run(const struct model_program *p, const ks_function *functions, enum way way)
+char *model_trace_run(const struct model_program *p, const ks_function *functions, enum way way)
 {
     struct model_trace m = {.t = model_open(p, functions), .way = way};
     m.text = calloc(1, TEXT_MAX);
@@ -317,11 +318,11 @@ static void expect_text(const struct model_program *p, const char *text)
 
 void model_trace_expect(const struct model_program *p, const ks_function *functions)
 {
-    char *resident = run(p, functions, RESIDENT);
-    for (enum way way = EVICTED; way <= CRASHED; way++) {
-        char *other = run(p, functions, way);
+    char *resident = model_trace_run(p, functions, WAY_RESIDENT);
+    for (enum way way = WAY_EVICTED; way <= WAY_CRASHED; way++) {
+        char *other = model_trace_run(p, functions, way);
         if (strcmp(resident, other) != 0)
-            print_error("%s, %s:\n%s\n%s:\n%s", p->name, way_names[RESIDENT], resident,
+            print_error("%s, %s:\n%s\n%s:\n%s", p->name, way_names[WAY_RESIDENT], resident,
                         way_names[way], other);
         assert_string_equal(other, resident);
         free(other);

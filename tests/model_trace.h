@@ -3,6 +3,7 @@
  * A script is a list of steps, a line each:
  *
  *     do JSON       POST /api/Do of model_app.c: {"id": ..., "start": ..., "raise": ..., ...}
+ *     try JSON      the same, and it may be refused
  *     call JSON     POST /api/Call: an operation whose result is the answer
  *     answer        what the last call was answered
  *     run           activities that wait for a thread run (till then they wait)
@@ -30,6 +31,10 @@ struct model_program {
     ks_orchestration_fn *changed; /* what "change" puts in its place */
     const char *script;
 };
+
+enum way { WAY_RESIDENT, WAY_EVICTED, WAY_CRASHED };
+/* In one of its ways; the text is the caller's, for free(). */
+char *model_trace_run(const struct model_program *p, const ks_function *functions, enum way way);
 
 /* Runs a script in all its ways; fails the test when the text is not what
  * tests/traces/model_NAME.txt has. With UPDATE in the environment writes it there. functions: the

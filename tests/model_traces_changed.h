@@ -115,23 +115,25 @@ static const ks_val *asks_a_terminate(ks_orch *o)
     { \
         "changed_code_" name, code, changed, START "change\n" EVENT("Go", "1") \
     }
-#define CHANGED_PROGRAMS \
-    CHANGED("does_not_ask_a_child", asks_a_child, go), CHANGED("asks_a_child", go, asks_a_child), \
-        CHANGED("asks_another_child", asks_a_child, asks_another_child), \
-        CHANGED("asks_another_function", asks_a_child, asks_another_function), \
-        CHANGED("asks_an_entity", go, asks_an_entity), \
-        CHANGED("asks_another_entity", asks_an_entity, asks_another_entity), \
-        CHANGED("asks_another_operation", asks_an_entity, asks_another_operation), \
-        CHANGED("asks_a_lock", go, asks_a_lock), \
-        CHANGED("asks_another_lock", asks_a_lock, asks_another_lock), \
-        CHANGED("unlocks", asks_a_lock, asks_a_lock_and_unlocks), \
-        CHANGED("does_not_unlock", asks_a_lock_and_unlocks, asks_a_lock), \
-        CHANGED("sets_a_status", go, asks_a_status), CHANGED("sets_no_status", asks_a_status, go), \
-        CHANGED("tries_once", asks_a_retry, asks_no_retry), \
-        CHANGED("tries_again", asks_no_retry, asks_a_retry), \
-        CHANGED("has_no_limit", asks_a_limit, asks_no_limit), \
-        CHANGED("has_a_limit", asks_no_limit, asks_a_limit), \
-        CHANGED("begins_anew", go, begins_anew), \
-        CHANGED("terminates_what_it_started", asks_a_start, asks_a_terminate)
+static const struct model_program changed_programs[] =
+    {CHANGED("does_not_ask_a_child", asks_a_child, go),
+     CHANGED("asks_a_child", go, asks_a_child),
+     CHANGED("asks_another_child", asks_a_child, asks_another_child),
+     CHANGED("asks_another_function", asks_a_child, asks_another_function),
+     CHANGED("asks_an_entity", go, asks_an_entity),
+     CHANGED("asks_another_entity", asks_an_entity, asks_another_entity),
+     CHANGED("asks_another_operation", asks_an_entity, asks_another_operation),
+     CHANGED("asks_a_lock", go, asks_a_lock),
+     CHANGED("asks_another_lock", asks_a_lock, asks_another_lock),
+     CHANGED("unlocks", asks_a_lock, asks_a_lock_and_unlocks),
+     CHANGED("does_not_unlock", asks_a_lock_and_unlocks, asks_a_lock),
+     CHANGED("sets_a_status", go, asks_a_status),
+     CHANGED("sets_no_status", asks_a_status, go),
+     CHANGED("tries_once", asks_a_retry, asks_no_retry),
+     CHANGED("tries_again", asks_no_retry, asks_a_retry),
+     CHANGED("has_no_limit", asks_a_limit, asks_no_limit),
+     CHANGED("has_a_limit", asks_no_limit, asks_a_limit),
+     CHANGED("begins_anew", go, begins_anew),
+     CHANGED("terminates_what_it_started", asks_a_start, asks_a_terminate)};
 
 #endif

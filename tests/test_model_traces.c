@@ -374,10 +374,12 @@ static const ks_val *deletes_itself(ks_entity *e)
 }
 
 #include "model_traces_changed.h"
+#include "model_traces_more.h"
 
 static const ks_function functions[] = {
     KS_ORCHESTRATION("Learns", learns),
     KS_ORCHESTRATION("Nests", nests),
+    KS_ORCHESTRATION("Rounding", rounds_with_tags),
     KS_ENTITY("Account", "AskBadly", asks_itself),
     KS_ENTITY("Account", "Told2", told),
     KS_ENTITY("Account", "SendAndFail", sends_and_fails),
@@ -637,9 +639,7 @@ static const struct model_program programs[] =
       START_WITH("0") "do {\"id\":\"p\",\"rewind\":0}\ndo {\"id\":\"p\",\"rewind\":0}\n"
                       "do {\"id\":\"p\",\"rewind\":-1}\n"},
      {"restart_forgets_the_parent", has_a_child, NULL,
-      "do {\"id\":\"c\"}\n" START "do {\"id\":\"c\",\"restart\":true}\n"},
-
-     CHANGED_PROGRAMS};
+      "do {\"id\":\"c\"}\n" START "do {\"id\":\"c\",\"restart\":true}\n"}};
 
 static void traced(void **state)
 {
@@ -648,11 +648,21 @@ static void traced(void **state)
 
 int main(void)
 {
-    enum { COUNT = sizeof programs / sizeof programs[0] };
-    struct CMUnitTest tests[COUNT] = {0};
-    for (size_t i = 0; i < COUNT; i++)
-        tests[i] = (struct CMUnitTest){.name = programs[i].name,
-                                       .test_func = traced,
-                                       .initial_state = (void *)(uintptr_t)&programs[i]};
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    static const struct {
+        const struct model_program *at;
+        size_t count;
+    } lists[] = {
+        {programs, sizeof programs / sizeof programs[0]},
+        {more_programs, sizeof more_programs / sizeof more_programs[0]},
+        {changed_programs, sizeof changed_programs / sizeof changed_programs[0]},
+    };
+    enum { TESTS_MAX = 256 };
+    struct CMUnitTest tests[TESTS_MAX] = {0};
+    size_t n = 0;
+    for (size_t i = 0; i < sizeof lists / sizeof lists[0]; i++)
+        for (size_t k = 0; k < lists[i].count && n < TESTS_MAX; k++)
+            tests[n++] = (struct CMUnitTest){.name = lists[i].at[k].name,
+                                             .test_func = traced,
+                                             .initial_state = (void *)(uintptr_t)&lists[i].at[k]};
+    return _cmocka_run_group_tests("model", tests, n, NULL, NULL);
 }

@@ -172,6 +172,7 @@ static void begin(struct session *s, const struct event *e)
 {
     const ks_val *parent = ks_get(ks_get(e->details, "parent"), "id");
     s->begun_ms = e->time_ms;
+    s->details = e->details;
     s->status = ks_get(e->details, "status");
     s->first_task = (uint32_t)ks_int(ks_get(e->details, "task"));
     s->draws = (uint64_t)ks_int(ks_get(e->details, "draws"));
@@ -317,9 +318,8 @@ static void continue_as_new(struct session *s, struct outcome *outcome)
 {
     ks_arena *mem = &s->mem;
     ks_val *details = ks_object(mem);
-    const ks_val *old = instance_details(s->inst, mem);
-    for (size_t i = 0; i < ks_len(old); i++)
-        ks_put(mem, details, ks_key_at(old, i), ks_val_at(old, i));
+    for (size_t i = 0; i < ks_len(s->details); i++)
+        ks_put(mem, details, ks_key_at(s->details, i), ks_val_at(s->details, i));
     /* Numbers go on, so that no late answer is taken for one of the new run. */
     ks_put(mem, details, "task", ks_integer(mem, s->first_task + s->task_count));
     ks_put(mem, details, "draws", ks_integer(mem, (int64_t)s->draws));

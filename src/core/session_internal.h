@@ -104,13 +104,14 @@ struct session {
     bool is_suspended;
     bool is_on_coroutine; /* whose stack we are on */
     bool is_over;
-    bool has_diverged;    /* over, since the code is not the one of the history */
-    bool is_continued;    /* over, and to begin anew with the result as its input */
-    const ks_val *locked; /* the ids of a critical section; NULL: in none */
-    bool has_locks;       /* they were granted */
-    int64_t begun_ms;     /* of the run: with draws, what is drawn */
-    uint64_t draws;       /* of ids and random numbers */
-    const ks_val *status; /* custom, as it was set last; NULL: never */
+    bool has_diverged;     /* over, since the code is not the one of the history */
+    bool is_continued;     /* over, and to begin anew with the result as its input */
+    const ks_val *locked;  /* the ids of a critical section; NULL: in none */
+    bool has_locks;        /* they were granted */
+    int64_t begun_ms;      /* of the run: with draws, what is drawn */
+    const ks_val *details; /* of the start */
+    uint64_t draws;        /* of ids and random numbers */
+    const ks_val *status;  /* custom, as it was set last; NULL: never */
     struct held_event *first_held, *last_held;
     const ks_val *result;    /* once over */
     struct outcome *outcome; /* of the turn that runs */
