@@ -103,6 +103,8 @@ static bool tasks_apply(struct tasks *tasks, const struct event *e)
         tasks->at[tasks->count++].due_ms = e->due_ms;
         return true;
     }
+    if (e->type == EVENT_TIMER_CANCELED && (!is_there || is_activity))
+        return true; /* a timer that fired meanwhile can be canceled */
     if (!is_there || is_activity != (e->type == EVENT_TASK_COMPLETED))
         return false;
     tasks->at[e->id].is_pending = false;

@@ -206,8 +206,11 @@ static int answered(struct orchestration *o, const struct event *e)
     } else if (e->type == EVENT_SUB_ORCHESTRATION_COMPLETED) {
         kind = PENDING_CHILD;
     }
-    bool is_kind = pending_take(&o->pending, e->id, kind) == 0;
-    return is_kind ? 0 : pending_take(&o->pending, e->id, or_kind);
+    if (pending_take(&o->pending, e->id, kind) == 0)
+        return 0;
+    int result = pending_take(&o->pending, e->id, or_kind);
+    /* What is given up may have come while the instance was suspended; the code did not know. */
+    return e->type == EVENT_TASK_ABANDONED ? 0 : result;
 }
 
 static int apply_event(struct instance *inst, const struct event *e, size_t at_bytes)
@@ -250,7 +253,8 @@ static int apply_event(struct instance *inst, const struct event *e, size_t at_b
     case EVENT_TIMER_FIRED:
         return e->id == EVENT_ID_START ? start_fired(inst) : timer_is_gone(inst, e->id);
     case EVENT_TIMER_CANCELED:
-        return timer_is_gone(inst, e->id);
+        (void)timer_is_gone(inst, e->id); /* it may have fired while the instance was suspended */
+        return 0;
     case EVENT_EXECUTION_SUSPENDED:
         inst->status = KS_SUSPENDED;
         return 0;
