@@ -95,6 +95,7 @@ test:
 	@$(MAKE) V=release tests
 	@$(MAKE) V=asan tests
 	@tools/run-tests $(filter $(SLOW),$(RUNS)) "build/release/crash_loop --rounds 30" \
+		tests/browser/run \
 		$(filter-out $(SLOW),$(RUNS))
 bench:
 	@tools/packages build test

@@ -103,7 +103,8 @@ static const ks_val *answer_header(const ks_val *answer, const char *name)
     return ks_get(ks_get(answer, "headers"), name);
 }
 
-int64_t http_call_pause_ms(const ks_val *answer, int64_t now_ms)
+/* How long to wait before the next poll: Retry-After, in seconds or as a date. */
+static int64_t pause_ms(const ks_val *answer, int64_t now_ms)
 {
     const char *text = ks_text(answer_header(answer, "retry-after"));
     size_t digits = strspn(text, "0123456789");
@@ -194,8 +195,7 @@ static void answered(ks_task *task, const ks_val *answer)
                           url));
     } else {
         call->request = poll_of(&s->mem, call->request, url);
-        call->pause = task_timer_new(s,
-                                     s->orch.now_ms + http_call_pause_ms(answer, s->orch.now_ms));
+        call->pause = task_timer_new(s, s->orch.now_ms + pause_ms(answer, s->orch.now_ms));
         task_parent_add(call->pause, task);
     }
 }

@@ -17,7 +17,5 @@ enum { HTTP_TIMEOUT_MS = 30 * 1000, HTTP_POLL_MS = 30 * 1000, HTTP_POLL_MIN_MS =
 
 /* Defaults filled in; or an error "BadRequest" that says what cannot be sent. */
 const ks_val *http_call_request(ks_arena *mem, const ks_http_request *request);
-/* How long to wait before the next poll: Retry-After, in seconds or as a date. */
-int64_t http_call_pause_ms(const ks_val *answer, int64_t now_ms);
 
 #endif
