@@ -1,6 +1,13 @@
 /* The gift registry: opened, added to, finished - or closed by itself when its time has passed. */
 #include "registry.h"
 
+/* Who finished was told the time, which may be that of an earlier pass than the one that gets here. */
+static int64_t closing_ms(const ks_orch *o, ks_task *closed, bool is_by_user)
+{
+    const ks_val *told = is_by_user ? ks_await(closed) : NULL;
+    return ks_type_of(told) == KS_INTEGER ? ks_int(told) : o->now_ms;
+}
+
 static const ks_val *registry_orchestration(ks_orch *o)
 {
     int64_t closes_ms = ks_int(ks_get(o->input, "closesAt"));
@@ -8,7 +15,10 @@ static const ks_val *registry_orchestration(ks_orch *o)
     ks_task *closed = ks_event(o, "Close");
     ks_task *timeout = ks_timer(o, closes_ms);
     bool is_by_user = ks_winner(ks_when_any(o, closed, timeout)) == closed;
-    ks_signal(o->out, LIST(o->id), "Close", ks_string(o->mem, is_by_user ? "user" : "timeout"));
+    ks_val *close = ks_object(o->mem);
+    ks_put(o->mem, close, "by", ks_string(o->mem, is_by_user ? "user" : "timeout"));
+    ks_put(o->mem, close, "at", ks_integer(o->mem, closing_ms(o, closed, is_by_user)));
+    ks_signal(o->out, LIST(o->id), "Close", close);
     ks_signal(o->out, STATS, "RegistryClosed", NULL);
     return ks_boolean(o->mem, is_by_user);
 }
@@ -36,8 +46,8 @@ static const ks_val *list_add_item(ks_entity *e)
 
 static const ks_val *list_close(ks_entity *e)
 {
-    ks_set(e, "closedAt", ks_integer(e->mem, e->now_ms));
-    ks_set(e, "closedBy", e->arg);
+    ks_set(e, "closedAt", ks_get(e->arg, "at"));
+    ks_set(e, "closedBy", ks_get(e->arg, "by"));
     return NULL;
 }
 

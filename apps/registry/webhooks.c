@@ -138,7 +138,7 @@ int webhook_finish(ks_http *h)
     const char *id = ks_route(h, "id");
     if (!has_id(h, id, "Finish") || !is_open(h, id))
         return 0;
-    ks_raise(h->out, id, "Close", ks_boolean(h->mem, true));
+    ks_raise(h->out, id, "Close", ks_integer(h->mem, h->now_ms));
     if (!is_post(h))
         return ks_reply_empty(h, 200);
     const ks_val *list = ks_state(h, LIST(id));
