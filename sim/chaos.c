@@ -201,6 +201,7 @@ static void try_flipped(struct sim *s)
 {
     struct chaos *c = s->chaos;
     struct disk *d = &s->disk;
+    disk_tidy(d);
     struct disk_copy *copy = disk_copy(d);
     const struct disk_name *name = &d->shown.at[draw(s, (uint32_t)d->shown.count)];
     size_t len = d->nodes[name->node].shown.len;
@@ -301,9 +302,9 @@ bool chaos_excuses(const struct sim *s)
            s->now_ns - c->last_fault_ns < EXCUSE_NS;
 }
 
-static void start_later(struct sim *s)
+static void start_later(struct sim *s, int64_t least_ms)
 {
-    int64_t down_ms = s->is_calm ? 1 : 1 + (int64_t)draw(s, s->swarm.down_ms);
+    int64_t down_ms = least_ms + (s->is_calm ? 0 : (int64_t)draw(s, s->swarm.down_ms));
     sim_at(s, s->now_ns + down_ms * MS_NS, EV_START, 0);
 }
 
@@ -323,7 +324,7 @@ void chaos_process_over(struct sim *s, enum death how, const char *why)
     }
     if (how == DEATH_OWN && (!has_reason || strncmp(why, "bug", 3) == 0))
         violated(s, "the process ended itself without need: %s", why);
-    start_later(s);
+    start_later(s, 1);
 }
 
 void chaos_refused(struct sim *s, const char *why)
@@ -337,7 +338,7 @@ void chaos_refused(struct sim *s, const char *why)
     }
     if (!has_reason)
         violated(s, "refused to start without need: %s", why);
-    start_later(s);
+    start_later(s, 2000);
 }
 
 void chaos_pass_failed(struct sim *s)

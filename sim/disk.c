@@ -97,18 +97,24 @@ static bool is_named(const struct disk *d, int node)
     return false;
 }
 
+void disk_tidy(struct disk *d)
+{
+    for (int i = 0; i < DISK_NODES_MAX; i++)
+        if (d->nodes[i].is_used && !is_named(d, i))
+            node_free(&d->nodes[i]);
+}
+
 static int node_new(struct disk *d, bool is_folder)
 {
     for (int round = 0; round < 2; round++) {
         for (int i = 0; i < DISK_NODES_MAX; i++) {
-            if (round && d->nodes[i].is_used && !is_named(d, i))
-                node_free(&d->nodes[i]);
             if (d->nodes[i].is_used)
                 continue;
             d->nodes[i].is_used = true;
             d->nodes[i].is_folder = is_folder;
             return i;
         }
+        disk_tidy(d);
     }
     sim_fail("the simulated disk has too many files");
 }
@@ -159,9 +165,20 @@ void disk_names_apply(struct disk_names *names, const struct disk_change *c)
         name_put(names, c->to, c->node);
 }
 
+/* In time the system writes on its own what nobody syncs. */
+static void settle_names(struct disk *d, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        disk_names_apply(&d->durable, &d->changes[i]);
+    d->change_count -= count;
+    memmove(d->changes, d->changes + count, d->change_count * sizeof d->changes[0]);
+}
+
 static void change(struct disk *d, enum disk_change_kind kind, const char *path, const char *to,
                    int node)
 {
+    if (d->change_count >= UNSYNCED_MAX)
+        settle_names(d, d->change_count / 2);
     if (d->change_count == d->change_cap) {
         d->change_cap = d->change_cap ? d->change_cap * 2 : 32;
         d->changes = sim_realloc(d->changes, d->change_cap * sizeof d->changes[0]);
@@ -275,8 +292,25 @@ int64_t disk_read(struct disk *d, int file, void *buf, size_t len, int64_t offse
     return (int64_t)len;
 }
 
+static void log_settle(struct disk_node *n, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        const struct disk_write *w = &n->log[i];
+        if (w->len)
+            disk_bytes_put(&n->durable, w->bytes, w->len, w->offset);
+        else
+            disk_bytes_cut(&n->durable, (size_t)w->offset);
+        sim_free(w->bytes);
+    }
+    n->log_count -= count;
+    if (n->log_count)
+        memmove(n->log, n->log + count, n->log_count * sizeof n->log[0]);
+}
+
 static void log_add(struct disk_node *n, const void *bytes, size_t len, int64_t offset)
 {
+    if (n->log_count >= UNSYNCED_MAX)
+        log_settle(n, n->log_count / 2);
     if (n->log_count == n->log_cap) {
         n->log_cap = n->log_cap ? n->log_cap * 2 : 8;
         n->log = sim_realloc(n->log, n->log_cap * sizeof n->log[0]);
@@ -325,18 +359,6 @@ int64_t disk_write(struct disk *d, int file, const void *buf, size_t len, int64_
     return (int64_t)len;
 }
 
-static void log_settle(struct disk_node *n)
-{
-    for (size_t i = 0; i < n->log_count; i++) {
-        const struct disk_write *w = &n->log[i];
-        if (w->len)
-            disk_bytes_put(&n->durable, w->bytes, w->len, w->offset);
-        else
-            disk_bytes_cut(&n->durable, (size_t)w->offset);
-    }
-    disk_log_clear(n);
-}
-
 static void log_lose(struct disk_node *n)
 {
     for (size_t i = 0; i < n->log_count; i++) {
@@ -370,7 +392,7 @@ int disk_sync(struct disk *d, int file)
         log_lose(n);
         return 0;
     }
-    log_settle(n);
+    log_settle(n, n->log_count);
     return 0;
 }
 

@@ -15,6 +15,8 @@
  * folder is synced, and of them a power loss keeps the first few, in order, as file systems with a
  * journal do.
  *
+ * What nobody syncs is written in the end all the same: of a log that grows long, the older half.
+ *
  * What goes wrong at which call is set in `faults`; what was done is counted in `did`.
  */
 #ifndef SIM_DISK_H
@@ -23,7 +25,8 @@
 #include "base/env.h"
 #include "sim/tape.h"
 
-enum { SECTOR_BYTES = 512, DISK_NODES_MAX = 512, DISK_FILES_MAX = 64, DISK_NAMES_MAX = 128 };
+enum { SECTOR_BYTES = 512, DISK_NODES_MAX = 512, DISK_FILES_MAX = 64, DISK_NAMES_MAX = 128,
+       UNSYNCED_MAX = 200 };
 
 struct disk_bytes {
     uint8_t *at;
@@ -108,6 +111,9 @@ int disk_mkdir(struct disk *d, const char *path);
 int disk_sync_dir(struct disk *d, const char *path);
 /* The node, or -1. */
 int disk_find(const struct disk *d, const char *path);
+
+/* Lets go of what has no name and is not open. */
+void disk_tidy(struct disk *d);
 
 /* The process that had files open is gone; the system goes on. */
 void disk_process_over(struct disk *d);

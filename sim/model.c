@@ -36,6 +36,7 @@ struct trace {
     enum trace_kind kind;
     int registry;
     uint32_t item;
+    size_t place; /* DID_ADD: how many items there are with it */
     struct kept was; /* KEPT_ANSWER: what it replaced */
 };
 
@@ -277,6 +278,7 @@ static void check_add(struct sim *s, const struct op *op, const struct answer *a
     if (op->is_post && view_number(view_after(a, "\"itemsCount\":")) != (int64_t)r->count)
         violated(s, "Add answered another count than %zu: %.*s", r->count, (int)a->len, a->body);
     did(s->model, DID_ADD, op->registry, op->item);
+    s->model->tentative[s->model->tentative_count - 1].place = r->count;
     s->stats.items++;
     if (r->closes_ms - now_ms <= 3)
         PROBE("added within 3 ms before the deadline");
@@ -494,10 +496,7 @@ static bool is_there(struct sim *s, const struct trace *t, const struct answer *
     case DID_OPEN:
         return a->status == 200;
     case DID_ADD:
-        for (size_t i = 0; v && i < v->count; i++)
-            if (v->items[i] == t->item)
-                return true;
-        return false;
+        return v && v->count >= t->place && v->items[t->place - 1] == t->item;
     case DID_FINISH:
     case SAW_CLOSED:
         return v && v->is_closed && v->is_by_user == r->is_by_user && v->closed_ms == r->closed_ms;
