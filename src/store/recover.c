@@ -2,6 +2,7 @@
 
 #include "base/die.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -115,18 +116,23 @@ static int read_header(struct scan *s, struct found *found)
     return why ? damaged_at(s, 0, why) : 0;
 }
 
-static void read_mark(struct scan *s)
+/* One that cannot be read is not one that is not there: going on without it would write the last
+ * record again, and the mark, once readable, would call that damage. */
+static int read_mark(struct scan *s)
 {
     uint8_t bytes[MARK_BYTES];
     struct env *env = s->r->segments->env;
     int file;
     segment_path(s->r->segments->folder, "mark", s->path);
-    if (env->disk_open(env->self, s->path, DISK_READ, &file) < 0)
-        return;
+    int result = env->disk_open(env->self, s->path, DISK_READ, &file);
+    if (result < 0)
+        return result == -ENOENT ? 0 : read_failed(s, result);
     int64_t len = env->disk_pread(env->self, file, bytes, sizeof bytes, 0);
     env->disk_close(env->self, file);
-    if (len > 0)
-        mark_decode(bytes, (size_t)len, &s->mark);
+    if (len < 0)
+        return read_failed(s, (int)len);
+    mark_decode(bytes, (size_t)len, &s->mark);
+    return 0;
 }
 
 static int look_at_files(struct scan *s)
@@ -142,8 +148,7 @@ static int look_at_files(struct scan *s)
     check_spares(s);
     for (size_t i = 0; i < s->count && result == 0; i++)
         result = read_header(s, &s->found[i]);
-    read_mark(s);
-    return result;
+    return result == 0 ? read_mark(s) : result;
 }
 
 /* ---- one record ---- */
