@@ -254,12 +254,24 @@ static size_t blocks(size_t bytes)
     return (bytes + BLOCK_BYTES - 1) / BLOCK_BYTES * BLOCK_BYTES;
 }
 
+/* A process that was killed may have renamed an old segment to a spare and not synced that: before it
+ * gets another header, its old name must be gone for good. */
+static int settle_spares(struct segments *s, char *ret_why, size_t why_size)
+{
+    if (!s->has_spare[0] && !s->has_spare[1])
+        return 0;
+    int result = s->env->disk_sync_dir(s->env->self, s->folder);
+    return result < 0 ? failed(result, ret_why, why_size, s->folder) : 0;
+}
+
 int segments_start(struct segments *s, struct str payload, char *ret_why, size_t why_size)
 {
     size_t need = BLOCK_BYTES;
     if (payload.len)
         need += blocks(RECORD_HEADER_BYTES + payload.len);
-    int result = start(s, need, payload, ret_why, why_size);
+    int result = settle_spares(s, ret_why, why_size);
+    if (result == 0)
+        result = start(s, need, payload, ret_why, why_size);
     if (result < 0)
         return result;
     open_mark(s);
