@@ -313,8 +313,11 @@ void chaos_process_over(struct sim *s, enum death how, const char *why)
     struct chaos *c = s->chaos;
     bool has_reason = has_failed(&s->disk.did, &c->did_at_start);
     look_for_faults(s);
-    if (c->is_running)
-        c->last_clock_ms = c->clock_ms + (s->now_ns - c->clock_ns) / MS_NS + 1;
+    if (c->is_running) {
+        int64_t clock_ms = c->clock_ms + (s->now_ns - c->clock_ns) / MS_NS + 1;
+        model_unhealthy(s, c->last_clock_ms, clock_ms);
+        c->last_clock_ms = clock_ms;
+    }
     c->is_running = false;
     c->last_end = how == DEATH_OWN ? DEATH_POWER : how; /* after a failed sync, who knows */
     if (c->is_trial) {

@@ -25,7 +25,7 @@
 #include "base/env.h"
 #include "sim/tape.h"
 
-enum { SECTOR_BYTES = 512, DISK_NODES_MAX = 512, DISK_FILES_MAX = 64, DISK_NAMES_MAX = 128,
+enum { SECTOR_BYTES = 512, DISK_NODES_MAX = 1600, DISK_FILES_MAX = 64, DISK_NAMES_MAX = 800,
        UNSYNCED_MAX = 200 };
 
 struct disk_bytes {

@@ -117,8 +117,9 @@ void model_unhealthy(struct sim *s, int64_t from_ms, int64_t until_ms)
 {
     struct model *m = s->model;
     if (m->gap_count && from_ms <= m->gaps[m->gap_count - 1].until_ms + LATE_MS) {
-        if (until_ms > m->gaps[m->gap_count - 1].until_ms)
-            m->gaps[m->gap_count - 1].until_ms = until_ms;
+        struct gap *last = &m->gaps[m->gap_count - 1];
+        last->from_ms = from_ms < last->from_ms ? from_ms : last->from_ms;
+        last->until_ms = until_ms > last->until_ms ? until_ms : last->until_ms;
         return;
     }
     GROW(m->gaps, m->gap_count, m->gap_cap);
