@@ -169,6 +169,8 @@ static void in_the_end(struct sim *s)
         process_end(s, DEATH_KILLED); /* activities that never answer are asked again */
     start_for_sure(s);
     loop(s, s->now_ns + (s->swarm.open_ms + 900000) * MS_NS);
+    for (int i = 0; i < 40 && programs_nudge(s); i++)
+        loop(s, s->now_ns + 800000 * MS_NS);
     if (clients_pending(s))
         violated(s, "%zu requests were never answered", clients_pending(s));
     model_audit(s, true);
@@ -220,7 +222,7 @@ void run_once(const struct run_options *options, struct run_result *ret)
     else
         tape_init(&s->tape, options->seed);
     disk_init(&s->disk, &s->tape);
-    s->process = process_new(s, sim_functions);
+    s->process = process_new(s, sim_functions());
     s->clients = clients_new(s);
     s->model = model_new(s);
     s->programs = programs_new(s);
