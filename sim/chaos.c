@@ -225,6 +225,7 @@ static void try_flipped(struct sim *s)
                 process_end(s, DEATH_KILLED);
         }
         model_trial(s, false);
+        programs_trial_over(s);
         c->is_trial = false;
         d->faults = faults;
         if (c->refusal[0] && !is_by_name(c->refusal))

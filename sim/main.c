@@ -116,6 +116,7 @@ int main(int argc, char **argv)
 {
     struct sim_stats sum = {0};
     uint64_t failed = 0;
+    setvbuf(stdout, NULL, _IOLBF, 1 << 16);
     parse(argc, argv);
     signal(SIGABRT, on_signal);
     signal(SIGSEGV, on_signal);

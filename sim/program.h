@@ -30,6 +30,7 @@ struct program {
     struct raised *raised[EVENT_NAMES];
     size_t raised_count[EVENT_NAMES];
     bool is_tentative, is_unknown, is_gone, is_over, is_failed, is_over_tentative;
+    uint64_t over_generation; /* of the process that was the first to say so */
     int64_t failed_at; /* the number of the call it failed by */
     char *output;
 };

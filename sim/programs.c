@@ -170,6 +170,7 @@ static void looked(struct sim *s, struct program *p, const struct answer *a)
         return;
     p->is_over = true;
     p->is_over_tentative = true;
+    p->over_generation = s->process->generation;
     p->output = sim_malloc(a->len + 1);
     memcpy(p->output, a->body, a->len + 1);
     p->is_failed = a->body[0] == 'F';
@@ -290,6 +291,19 @@ void programs_rolled_back(struct sim *s)
 void programs_unknown(struct sim *s)
 {
     settle(s, IS_UNKNOWN);
+}
+
+void programs_trial_over(struct sim *s)
+{
+    struct programs *all = s->programs;
+    for (size_t i = 0; i < all->count; i++) {
+        struct program *p = all->at[i];
+        if (!p->is_over || p->over_generation != s->process->generation)
+            continue;
+        p->is_over = false;
+        sim_free(p->output);
+        p->output = NULL;
+    }
 }
 
 void programs_audit(struct sim *s)
