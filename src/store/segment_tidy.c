@@ -123,9 +123,12 @@ static void tidy_done(void *task)
 {
     struct tidying *t = task;
     struct segments *s = t->owner;
-    for (int i = 0; i < SPARES; i++)
+    bool is_missing = false;
+    for (int i = 0; i < SPARES; i++) {
         s->has_spare[i] |= t->is_made[i];
-    s->is_failing = t->result < 0;
+        is_missing |= !s->has_spare[i];
+    }
+    s->is_failing = t->result < 0 && is_missing;
     s->retry_ns = s->is_failing ? s->env->boot_ns(s->env->self) + RETRY_NS : 0;
     s->tidying = NULL;
     tidying_free(t);
