@@ -2,7 +2,9 @@
 #include "store/checkpoint.h"
 
 #include "base/die.h"
+#include "store/segment.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,7 +12,7 @@
 /* A file up to this size is looked at whole before it is used (some 30 ms, read ahead); of a larger
  * one, a part with each save. */
 #define VERIFY_AT_OPEN_PAGES ((int64_t)256 * 1024 * 1024 / PAGE_BYTES)
-enum { CHECKPOINT_FORMAT = 1 };
+enum { CHECKPOINT_FORMAT = 1, REWRITE_BYTES = 256 * 1024 };
 
 enum read_statement { READ_ID, READ_UID, READ_LOG, READ_SEQUENCE, READ_DUE };
 
@@ -156,6 +158,45 @@ static int open_existing(struct checkpoint *c, char *ret_why, size_t why_size)
     return 0;
 }
 
+static int copy_over_itself(struct env *env, int file, int64_t size)
+{
+    struct buf part = {0};
+    int result = 0;
+    for (int64_t at = 0; at < size && result == 0; at += REWRITE_BYTES) {
+        size_t len = size - at < REWRITE_BYTES ? (size_t)(size - at) : REWRITE_BYTES;
+        int64_t n = env->disk_pread(env->self, file, buf_reserve(&part, len), len, at);
+        result = n < 0 ? (int)n : segment_write(env, file, part.at, (size_t)n, at);
+    }
+    buf_free(&part);
+    return result == 0 ? env->disk_sync(env->self, file) : result;
+}
+
+/* What a process leaves in the write-ahead log may be in the system's cache and nowhere else: after
+ * a sync that failed the cache still shows what the disk does not have, and a later sync says that
+ * all is well. Pages would be copied from there into the file and, the log gone with the cache, be
+ * half of them. So the log is written again before anybody goes by it. */
+static int write_log_again(struct checkpoint *c, char *ret_why, size_t why_size)
+{
+    struct buf path = {0};
+    int file;
+    int64_t size = 0;
+    buf_printf(&path, "%s-wal", c->path);
+    int result = c->env->disk_open(c->env->self, path.at, DISK_WRITE, &file);
+    if (result == 0) {
+        result = c->env->disk_size(c->env->self, file, &size);
+        if (result == 0 && size > 0)
+            result = copy_over_itself(c->env, file, size);
+        c->env->disk_close(c->env->self, file);
+    } else if (result == -ENOENT) {
+        result = 0;
+    }
+    if (result < 0)
+        snprintf(ret_why, why_size, "the log of the checkpoint cannot be read and written again: "
+                 "%s: %s", path.at, strerror(-result));
+    buf_free(&path);
+    return result < 0 ? segment_error(result) : 0;
+}
+
 int checkpoint_open(struct checkpoint *c, struct env *env, const char *folder, char *ret_why,
                     size_t why_size)
 {
@@ -168,7 +209,10 @@ int checkpoint_open(struct checkpoint *c, struct env *env, const char *folder, c
     buf_free(&path);
     arena_init(&c->scratch, 4096);
     c->meta = (struct save_meta){.needed = 1, .next_uid = 1};
-    return file_is_there(c) ? open_existing(c, ret_why, why_size) : 0;
+    if (!file_is_there(c))
+        return 0;
+    int result = write_log_again(c, ret_why, why_size);
+    return result == 0 ? open_existing(c, ret_why, why_size) : result;
 }
 
 void checkpoint_close(struct checkpoint *c)
