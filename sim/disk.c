@@ -23,6 +23,18 @@ static void note(struct disk *d, const char *what, const void *bytes, size_t len
     d->hash = XXH3_64bits_withSeed(bytes, len, d->hash + (uint64_t)n * 31 + (uint64_t)what[0]);
 }
 
+static void trace(const struct disk *d, const char *what, int node, int64_t from, int64_t len,
+                  const char *end)
+{
+    if (!d->is_tracing)
+        return;
+    const char *name = "?";
+    for (size_t i = 0; i < d->shown.count; i++)
+        if (d->shown.at[i].node == node)
+            name = d->shown.at[i].path;
+    printf("                 %s %s %lld+%lld%s\n", what, name, (long long)from, (long long)len, end);
+}
+
 /* ---- bytes and nodes ---- */
 
 static void bytes_reserve(struct disk_bytes *b, size_t len)
@@ -188,6 +200,7 @@ static void change(struct disk *d, enum disk_change_kind kind, const char *path,
     c->node = node;
     snprintf(c->path, sizeof c->path, "%s", path);
     snprintf(c->to, sizeof c->to, "%s", to);
+    trace(d, kind == NAME_MADE ? "make" : kind == NAME_MOVED ? "rename" : "unlink", c->node, 0, 0, to);
     disk_names_apply(&d->shown, c);
     note(d, "name", path, strlen(path), kind);
 }
@@ -350,6 +363,7 @@ int64_t disk_write(struct disk *d, int file, const void *buf, size_t len, int64_
         len = n->shown.len - (size_t)offset;
         PROBE("disk full in the middle of a write");
     }
+    trace(d, "write", d->files[file], offset, (int64_t)len, "");
     disk_bytes_put(&n->shown, buf, len, offset);
     log_add(n, buf, len, offset);
     d->did.bytes += len;
@@ -384,6 +398,7 @@ int disk_sync(struct disk *d, int file)
         d->on_slow(d->ctx);
     if (goes_off(&d->faults.fail_sync)) {
         d->did.failed_syncs++;
+        trace(d, "sync", d->files[file], 0, 0, " FAILS");
         log_lose(n);
         return -EIO;
     }
@@ -392,6 +407,7 @@ int disk_sync(struct disk *d, int file)
         log_lose(n);
         return 0;
     }
+    trace(d, "sync", d->files[file], 0, 0, "");
     log_settle(n, n->log_count);
     return 0;
 }
@@ -405,6 +421,7 @@ int disk_truncate(struct disk *d, int file, int64_t size)
 {
     struct disk_node *n = node_of(d, file);
     d->on_call(d->ctx);
+    trace(d, "truncate", d->files[file], size, 0, "");
     disk_bytes_cut(&n->shown, (size_t)size);
     log_add(n, NULL, 0, size);
     note(d, "truncate", NULL, 0, size);
@@ -462,6 +479,7 @@ int disk_sync_dir(struct disk *d, const char *path)
             d->changes[kept++] = d->changes[i];
     }
     d->change_count = kept;
+    trace(d, "sync folder", disk_find(d, path), 0, 0, "");
     note(d, "folder", path, strlen(path), 0);
     return 0;
 }

@@ -91,6 +91,7 @@ struct disk {
     struct disk_faults faults;
     struct disk_did did;
     uint64_t hash; /* of everything that was done */
+    bool is_tracing;
 };
 
 void disk_init(struct disk *d, struct tape *tape);

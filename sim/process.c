@@ -134,22 +134,6 @@ static void env_random(void *self, void *ret_bytes, size_t len)
         ((uint8_t *)ret_bytes)[i] = (uint8_t)mix64(&s->random);
 }
 
-/* What the process does to its files, for the story. */
-static void detail(const struct sim *s, const char *what, const char *path, int64_t n)
-{
-    if (s->is_tracing)
-        printf("%12.3f     %s %s %lld\n", (double)s->now_ns / 1e9, what, path, (long long)n);
-}
-
-static const char *file_name(void *self, int file)
-{
-    const struct disk *d = &((struct sim *)self)->disk;
-    for (size_t i = 0; i < d->shown.count; i++)
-        if (d->shown.at[i].node == d->files[file])
-            return d->shown.at[i].path;
-    return "?";
-}
-
 static struct disk *disk_of(void *self)
 {
     return &((struct sim *)self)->disk;
@@ -169,13 +153,11 @@ static int64_t env_pread(void *self, int file, void *buf, size_t len, int64_t of
 }
 static int64_t env_pwrite(void *self, int file, const void *buf, size_t len, int64_t offset)
 {
-    detail(self, "write", file_name(self, file), offset);
     return disk_write(disk_of(self), file, buf, len, offset);
 }
 static int env_sync(void *self, int file)
 {
     ((struct sim *)self)->now_ns += SYNC_NS;
-    detail(self, "sync", file_name(self, file), 0);
     return disk_sync(disk_of(self), file);
 }
 static int env_size(void *self, int file, int64_t *ret_size)
@@ -189,12 +171,10 @@ static int env_truncate(void *self, int file, int64_t size)
 }
 static int env_rename(void *self, const char *from, const char *to)
 {
-    detail(self, "rename", to, 0);
     return disk_rename(disk_of(self), from, to);
 }
 static int env_unlink(void *self, const char *path)
 {
-    detail(self, "unlink", path, 0);
     return disk_unlink(disk_of(self), path);
 }
 static int env_mkdir(void *self, const char *path)
@@ -204,7 +184,6 @@ static int env_mkdir(void *self, const char *path)
 static int env_sync_dir(void *self, const char *path)
 {
     ((struct sim *)self)->now_ns += SYNC_NS;
-    detail(self, "sync folder", path, 0);
     return disk_sync_dir(disk_of(self), path);
 }
 
@@ -391,6 +370,7 @@ struct process *process_new(struct sim *s, const ks_function *functions)
     p->functions = functions;
     p->round_ns = NEVER_NS;
     s->disk.ctx = s;
+    s->disk.is_tracing = s->is_tracing;
     s->disk.on_call = on_disk_call;
     s->disk.on_slow = on_slow_disk;
     s->env = (struct env){.self = s,

@@ -21,6 +21,7 @@ struct vfs_file {
     sqlite3_file file;
     int number;
     bool is_deleted_on_close;
+    bool is_folder_to_sync; /* with its first sync, as on unix */
     struct shared *shared;
     char path[72];
 };
@@ -88,11 +89,29 @@ static int file_truncate(sqlite3_file *file, sqlite3_int64 size)
     return SQLITE_OK;
 }
 
+static int sync_folder_of(const char *path)
+{
+    char folder[72];
+    const char *slash = strrchr(path, '/');
+    size_t len = slash ? (size_t)(slash - path) : 0;
+    memcpy(folder, path, len);
+    folder[len] = 0;
+    if (disk_sync_dir(world.disk, folder) < 0)
+        return failed(-EIO, SQLITE_IOERR_DIR_FSYNC);
+    return SQLITE_OK;
+}
+
 static int file_sync(sqlite3_file *file, int flags)
 {
+    struct vfs_file *f = of(file);
     (void)flags;
-    int error = disk_sync(world.disk, of(file)->number);
-    return error < 0 ? failed(error, SQLITE_IOERR_FSYNC) : SQLITE_OK;
+    int error = disk_sync(world.disk, f->number);
+    if (error < 0)
+        return failed(error, SQLITE_IOERR_FSYNC);
+    if (!f->is_folder_to_sync)
+        return SQLITE_OK;
+    f->is_folder_to_sync = false;
+    return sync_folder_of(f->path);
 }
 
 static int file_size(sqlite3_file *file, sqlite3_int64 *ret)
@@ -229,6 +248,8 @@ static int vfs_open(sqlite3_vfs *vfs, sqlite3_filename name, sqlite3_file *file,
             sim_fail("a path is longer than the simulator takes");
         memcpy(f->path, name, len + 1);
         error = disk_open(world.disk, name, how, &f->number);
+        f->is_folder_to_sync = flags & SQLITE_OPEN_CREATE &&
+                               flags & (SQLITE_OPEN_MAIN_JOURNAL | SQLITE_OPEN_WAL);
         f->is_deleted_on_close = flags & SQLITE_OPEN_DELETEONCLOSE;
     } else {
         f->number = disk_open_nameless(world.disk);
@@ -245,17 +266,10 @@ static int vfs_open(sqlite3_vfs *vfs, sqlite3_filename name, sqlite3_file *file,
 
 static int vfs_delete(sqlite3_vfs *vfs, const char *name, int is_sync_dir)
 {
-    char folder[72];
     (void)vfs;
     if (disk_unlink(world.disk, name) < 0)
         return SQLITE_IOERR_DELETE_NOENT;
-    const char *slash = strrchr(name, '/');
-    size_t len = slash ? (size_t)(slash - name) : 0;
-    memcpy(folder, name, len);
-    folder[len] = 0;
-    if (is_sync_dir && disk_sync_dir(world.disk, folder) < 0)
-        return failed(-EIO, SQLITE_IOERR_DIR_FSYNC);
-    return SQLITE_OK;
+    return is_sync_dir ? sync_folder_of(name) : SQLITE_OK;
 }
 
 /* As unix does: a file of no bytes counts as none. */
