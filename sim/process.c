@@ -134,6 +134,11 @@ static void env_random(void *self, void *ret_bytes, size_t len)
         ((uint8_t *)ret_bytes)[i] = (uint8_t)mix64(&s->random);
 }
 
+static void take_time(struct sim *s, int64_t ns)
+{
+    s->now_ns += s->is_timeless ? 0 : ns;
+}
+
 static struct disk *disk_of(void *self)
 {
     return &((struct sim *)self)->disk;
@@ -157,7 +162,7 @@ static int64_t env_pwrite(void *self, int file, const void *buf, size_t len, int
 }
 static int env_sync(void *self, int file)
 {
-    ((struct sim *)self)->now_ns += SYNC_NS;
+    take_time(self, SYNC_NS);
     return disk_sync(disk_of(self), file);
 }
 static int env_size(void *self, int file, int64_t *ret_size)
@@ -183,7 +188,7 @@ static int env_mkdir(void *self, const char *path)
 }
 static int env_sync_dir(void *self, const char *path)
 {
-    ((struct sim *)self)->now_ns += SYNC_NS;
+    take_time(self, SYNC_NS);
     return disk_sync_dir(disk_of(self), path);
 }
 
@@ -208,6 +213,11 @@ static int env_lock(void *self, const char *path, int *ret_file, int64_t *ret_pi
 
 /* ---- jobs ---- */
 
+static int64_t job_ms(struct sim *s)
+{
+    return s->is_timeless ? 1 : (int64_t)draw(s, s->swarm.job_ms + 1);
+}
+
 /* Activities take the time that is theirs; what is in the background goes one after the other. */
 static void env_submit(void *self, struct job *job, bool is_activity)
 {
@@ -219,7 +229,7 @@ static void env_submit(void *self, struct job *job, bool is_activity)
     if (i == JOBS_MAX)
         sim_fail("too many jobs");
     p->jobs[i] = (struct sim_job){job, is_activity, false, p->job_order++};
-    int64_t wait_ms = is_activity ? programs_activity_ms(s) : draw(s, s->swarm.job_ms + 1);
+    int64_t wait_ms = is_activity ? programs_activity_ms(s) : job_ms(s);
     s->stats.jobs++;
     if (wait_ms < 0)
         PROBE("activity never answers");
@@ -265,7 +275,7 @@ void process_job(struct sim *s, uint64_t slot)
     if (!inside(s, job_inside))
         return;
     if (!was_worked)
-        sim_at(s, s->now_ns + (int64_t)draw(s, s->swarm.job_ms + 1) * MS_NS, EV_JOB, slot);
+        sim_at(s, s->now_ns + (j->is_activity ? 0 : job_ms(s)) * MS_NS, EV_JOB, slot);
     else
         p->round_ns = s->now_ns;
 }
@@ -450,7 +460,7 @@ bool process_round(struct sim *s)
 {
     struct process *p = s->process;
     s->stats.rounds++;
-    s->now_ns += ROUND_NS;
+    take_time(s, ROUND_NS);
     p->rounds_now = s->now_ns - p->rounds_now_ns < 1000 * MS_NS ? p->rounds_now + 1 : 0;
     if (!p->rounds_now)
         p->rounds_now_ns = s->now_ns;

@@ -4,10 +4,15 @@
 
 #include "sim/sim.h"
 
+/* A pair of runs that must not differ: nothing breaks, and coroutines stay in memory, or leave it
+ * after each pass. */
+enum twin { TWIN_NONE, TWIN_RESIDENT, TWIN_REPLAYED };
+
 struct run_options {
     uint64_t seed;
     double hours;
     bool is_tracing;
+    enum twin twin;
     uint32_t *tape; /* NULL: the seed's own */
     size_t tape_len;
 };

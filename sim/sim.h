@@ -66,6 +66,7 @@ struct sim {
     struct swarm swarm;
     bool is_tracing;
     bool is_calm; /* faults are over */
+    bool is_timeless; /* work takes no time, so that more or less of it makes no difference */
     uint64_t hash;
     uint64_t random; /* ids, salts */
 
