@@ -158,43 +158,63 @@ static int open_existing(struct checkpoint *c, char *ret_why, size_t why_size)
     return 0;
 }
 
-static int copy_over_itself(struct env *env, int file, int64_t size)
+static int copy_bytes(struct env *env, int from, int to, int64_t size)
 {
     struct buf part = {0};
     int result = 0;
     for (int64_t at = 0; at < size && result == 0; at += REWRITE_BYTES) {
         size_t len = size - at < REWRITE_BYTES ? (size_t)(size - at) : REWRITE_BYTES;
-        int64_t n = env->disk_pread(env->self, file, buf_reserve(&part, len), len, at);
-        result = n < 0 ? (int)n : segment_write(env, file, part.at, (size_t)n, at);
+        int64_t n = env->disk_pread(env->self, from, buf_reserve(&part, len), len, at);
+        result = n < 0 ? (int)n : segment_write(env, to, part.at, (size_t)n, at);
     }
     buf_free(&part);
-    return result == 0 ? env->disk_sync(env->self, file) : result;
+    return result == 0 ? env->disk_sync(env->self, to) : result;
+}
+
+static int copy_file(struct env *env, const char *from_path, const char *to_path)
+{
+    int from, to;
+    int64_t size = 0;
+    int result = env->disk_open(env->self, from_path, DISK_READ, &from);
+    if (result < 0)
+        return result;
+    result = env->disk_size(env->self, from, &size);
+    if (result == 0 && size > 0) {
+        result = env->disk_open(env->self, to_path, DISK_WRITE_CREATE, &to);
+        if (result == 0) {
+            result = env->disk_truncate(env->self, to, 0);
+            if (result == 0)
+                result = copy_bytes(env, from, to, size);
+            env->disk_close(env->self, to);
+        }
+        if (result == 0)
+            result = env->disk_rename(env->self, to_path, from_path);
+        if (result < 0)
+            env->disk_unlink(env->self, to_path);
+    }
+    env->disk_close(env->self, from);
+    return result;
 }
 
 /* What a process leaves in the write-ahead log may be in the system's cache and nowhere else: after
  * a sync that failed the cache still shows what the disk does not have, and a later sync says that
  * all is well. Pages would be copied from there into the file and, the log gone with the cache, be
- * half of them. So the log is written again before anybody goes by it. */
-static int write_log_again(struct checkpoint *c, char *ret_why, size_t why_size)
+ * half of them. So the log is made again, under another name until it is whole, before anybody goes
+ * by it. With no room for that it is gone by as it is. */
+static int make_log_again(struct checkpoint *c, char *ret_why, size_t why_size)
 {
-    struct buf path = {0};
-    int file;
-    int64_t size = 0;
-    buf_printf(&path, "%s-wal", c->path);
-    int result = c->env->disk_open(c->env->self, path.at, DISK_WRITE, &file);
-    if (result == 0) {
-        result = c->env->disk_size(c->env->self, file, &size);
-        if (result == 0 && size > 0)
-            result = copy_over_itself(c->env, file, size);
-        c->env->disk_close(c->env->self, file);
-    } else if (result == -ENOENT) {
-        result = 0;
-    }
-    if (result < 0)
-        snprintf(ret_why, why_size, "the log of the checkpoint cannot be read and written again: "
-                 "%s: %s", path.at, strerror(-result));
-    buf_free(&path);
-    return result < 0 ? segment_error(result) : 0;
+    struct env *env = c->env;
+    char log[JOURNAL_PATH_MAX], copy[JOURNAL_PATH_MAX];
+    segment_path(c->folder, "checkpoint.db-wal", log);
+    segment_path(c->folder, "checkpoint.tmp", copy);
+    int result = copy_file(env, log, copy);
+    if (result == 0)
+        result = env->disk_sync_dir(env->self, c->folder);
+    if (result == 0 || result == -ENOENT || segment_error(result) == KS_E_FULL)
+        return 0;
+    snprintf(ret_why, why_size, "the log of the checkpoint cannot be read, or not written again: "
+             "%s: %s", log, strerror(-result));
+    return segment_error(result);
 }
 
 int checkpoint_open(struct checkpoint *c, struct env *env, const char *folder, char *ret_why,
@@ -211,7 +231,7 @@ int checkpoint_open(struct checkpoint *c, struct env *env, const char *folder, c
     c->meta = (struct save_meta){.needed = 1, .next_uid = 1};
     if (!file_is_there(c))
         return 0;
-    int result = write_log_again(c, ret_why, why_size);
+    int result = make_log_again(c, ret_why, why_size);
     return result == 0 ? open_existing(c, ret_why, why_size) : result;
 }
 
