@@ -196,6 +196,43 @@ static bool is_by_name(const char *why)
                                         strstr(why, "another version"));
 }
 
+/* In the last record of the journal: nothing behind it says that it was whole. */
+static bool pick_last_record(struct sim *s, const struct disk_name **ret_name, size_t *ret_byte)
+{
+    const struct disk *d = &s->disk;
+    const struct disk_name *newest = NULL;
+    for (size_t i = 0; i < d->shown.count; i++)
+        if (strstr(d->shown.at[i].path, ".log") &&
+            (!newest || strcmp(d->shown.at[i].path, newest->path) > 0))
+            newest = &d->shown.at[i];
+    if (!newest)
+        return false;
+    const struct disk_bytes *bytes = &d->nodes[newest->node].shown;
+    size_t end = bytes->len;
+    while (end > 0 && !bytes->at[end - 1])
+        end--;
+    if (end <= 4096)
+        return false;
+    *ret_name = newest;
+    *ret_byte = end - 1 - draw(s, (uint32_t)((end - 1) % 4096) + 1);
+    return true;
+}
+
+static void pick_byte(struct sim *s, const struct disk_name **ret_name, size_t *ret_byte)
+{
+    const struct disk *d = &s->disk;
+    if (once_in(s, 3) && pick_last_record(s, ret_name, ret_byte)) {
+        PROBE("a bit of the last record flipped");
+        return;
+    }
+    *ret_name = &d->shown.at[draw(s, (uint32_t)d->shown.count)];
+    size_t len = d->nodes[(*ret_name)->node].shown.len;
+    *ret_byte = len ? draw(s, (uint32_t)len) : 0;
+    /* Lest all is in places that nobody reads. */
+    if (len > 4096 && draw(s, 2))
+        *ret_byte = draw(s, 4096) + (len / 4096 > 1 ? 4096 * (size_t)draw(s, 2) : 0);
+}
+
 /* Whatever is flipped, in a copy of the disk: refused by name, or nothing is different. */
 static void try_flipped(struct sim *s)
 {
@@ -203,13 +240,11 @@ static void try_flipped(struct sim *s)
     struct disk *d = &s->disk;
     disk_tidy(d);
     struct disk_copy *copy = disk_copy(d);
-    const struct disk_name *name = &d->shown.at[draw(s, (uint32_t)d->shown.count)];
-    size_t len = d->nodes[name->node].shown.len;
+    const struct disk_name *name;
     struct disk_faults faults = d->faults;
-    size_t byte = len ? draw(s, (uint32_t)len) : 0;
-    /* Lest all is in places that nobody reads */
-    if (len > 4096 && draw(s, 2))
-        byte = draw(s, 4096) + (len / 4096 > 1 ? 4096 * (size_t)draw(s, 2) : 0);
+    size_t byte;
+    pick_byte(s, &name, &byte);
+    size_t len = d->nodes[name->node].shown.len;
     if (byte < len) {
         tell(s, "trial: bit flipped at %zu of %s", byte, name->path);
         disk_flip(d, name->node, byte, draw(s, 8));

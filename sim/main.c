@@ -1,4 +1,5 @@
 /* sim --seed N --hours H [--seeds COUNT]   runs; each seed twice, unless --once
+ *     --first                              no further than the first seed that fails
  *     --trace                              tells the story
  *     --shrink SECONDS --save FILE         makes the first tape that fails short, and keeps it
  *     --tape FILE ...                      runs kept tapes; --all: those that must pass
@@ -22,7 +23,7 @@ static struct {
     const char *save;
     char **tapes;
     int tape_count;
-    bool is_tracing, is_once, has_probes, are_twins;
+    bool is_first, is_tracing, is_once, has_probes, are_twins;
 } opt = {.seed = 1, .seeds = 1, .hours = 1};
 static uint64_t seed_now;
 
@@ -37,6 +38,8 @@ static bool flag(const char *text)
 {
     if (strcmp(text, "--trace") == 0)
         opt.is_tracing = true;
+    else if (strcmp(text, "--first") == 0)
+        opt.is_first = true;
     else if (strcmp(text, "--once") == 0)
         opt.is_once = true;
     else if (strcmp(text, "--probes") == 0)
@@ -190,7 +193,7 @@ int main(int argc, char **argv)
     clock_t from = clock();
     if (opt.tape_count)
         failed = run_tapes(&sum);
-    for (uint64_t i = 0; i < opt.seeds && !opt.tape_count; i++) {
+    for (uint64_t i = 0; i < opt.seeds && !opt.tape_count && !(opt.is_first && failed); i++) {
         struct run_options options = {.seed = opt.seed + i, .hours = opt.hours};
         failed += !run(&options, &sum);
     }

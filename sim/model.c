@@ -58,7 +58,7 @@ struct model {
     struct gap *gaps;
     size_t gap_count, gap_cap;
     int64_t now_ms, committed_ms;
-    int64_t trial_ms; /* what is learned from then on is to be forgotten; 0: nothing */
+    int64_t trial_ms, trial_committed_ms; /* a trial began: what is learned from then on is forgotten */
 };
 
 #define GROW(at, count, cap) \
@@ -612,6 +612,7 @@ void model_trial(struct sim *s, bool is_begin)
     struct model *m = s->model;
     if (is_begin) {
         m->trial_ms = m->now_ms + 1;
+        m->trial_committed_ms = m->committed_ms;
         return;
     }
     for (size_t i = 0; i < m->count; i++)
@@ -619,9 +620,8 @@ void model_trial(struct sim *s, bool is_begin)
             m->registries[i].closed_ms >= m->trial_ms)
             m->registries[i].is_closed = false;
     m->now_ms = m->trial_ms - 1;
-    if (m->committed_ms > m->now_ms)
-        m->committed_ms = m->now_ms;
     model_committed(s);
+    m->committed_ms = m->trial_committed_ms;
 }
 
 void model_end(struct sim *s)

@@ -12,8 +12,30 @@ static struct {
 } probes[PROBES_MAX];
 static size_t probe_count;
 
+/* What the fixed seeds of `make sim` have to come by. */
 static const char *const listed[] = {
+    "a bit of the last record flipped",
+    "a flipped bit changed nothing",
+    "activity never answers",
+    "activity ran again",
+    "added within 3 ms before the deadline",
+    "answered again by its key",
+    "asked again",
+    "cache forgot what a sync had failed to write",
+    "close could not write the checkpoint",
+    "crash armed during recovery",
+    "damage was refused by name",
+    "names lost",
+    "read failed",
+    "refused at the deadline, before anybody saw it closed",
+    "refused by 503",
+    "sector garbage",
     "sector torn",
+    "slow sync",
+    "the pass of a crash was not there",
+    "the pass of a crash was there",
+    "wall clock jumped",
+    "write failed after some of it",
     NULL,
 };
 
