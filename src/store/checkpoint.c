@@ -196,11 +196,26 @@ static int copy_file(struct env *env, const char *from_path, const char *to_path
     return result;
 }
 
+static int copy_over_itself(struct env *env, const char *path)
+{
+    int file;
+    int64_t size = 0;
+    int result = env->disk_open(env->self, path, DISK_WRITE, &file);
+    if (result < 0)
+        return result;
+    result = env->disk_size(env->self, file, &size);
+    if (result == 0)
+        result = copy_bytes(env, file, file, size);
+    env->disk_close(env->self, file);
+    return result;
+}
+
 /* What a process leaves in the write-ahead log may be in the system's cache and nowhere else: after
  * a sync that failed the cache still shows what the disk does not have, and a later sync says that
  * all is well. Pages would be copied from there into the file and, the log gone with the cache, be
  * half of them. So the log is made again, under another name until it is whole, before anybody goes
- * by it. With no room for that it is gone by as it is. */
+ * by it. With no room for that it is written over itself, which a power loss could turn to garbage,
+ * but not to anything else. */
 static int make_log_again(struct checkpoint *c, char *ret_why, size_t why_size)
 {
     struct env *env = c->env;
@@ -208,9 +223,13 @@ static int make_log_again(struct checkpoint *c, char *ret_why, size_t why_size)
     segment_path(c->folder, "checkpoint.db-wal", log);
     segment_path(c->folder, "checkpoint.tmp", copy);
     int result = copy_file(env, log, copy);
+    if (result == -ENOENT)
+        return 0;
     if (result == 0)
         result = env->disk_sync_dir(env->self, c->folder);
-    if (result == 0 || result == -ENOENT || segment_error(result) == KS_E_FULL)
+    else if (segment_error(result) == KS_E_FULL)
+        result = copy_over_itself(env, log);
+    if (result == 0)
         return 0;
     snprintf(ret_why, why_size, "the log of the checkpoint cannot be read, or not written again: "
              "%s: %s", log, strerror(-result));
