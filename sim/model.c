@@ -13,6 +13,7 @@ enum { LATE_MS = 1500, KEY_MS = 24 * 3600 * 1000, RECENT_MS = 15 * 60 * 1000 };
 struct registry {
     char id[40];
     int64_t closes_ms, closed_ms, touched_ms;
+    uint64_t closed_generation; /* of the process that was first to say that it is closed */
     bool is_closed, is_by_user, is_gone; /* gone: it never came to be */
     uint32_t *items;
     size_t count, cap;
@@ -58,7 +59,7 @@ struct model {
     struct gap *gaps;
     size_t gap_count, gap_cap;
     int64_t now_ms, committed_ms;
-    int64_t trial_ms, trial_committed_ms; /* a trial began: what is learned from then on is forgotten */
+    int64_t trial_now_ms, trial_committed_ms; /* as they were when a trial began */
 };
 
 #define GROW(at, count, cap) \
@@ -310,6 +311,7 @@ static void learn_closed(struct sim *s, int registry, const struct view *v, int6
                  (long long)v->closed_ms, (long long)(v->closed_ms - r->closes_ms));
     r->is_closed = true;
     r->is_by_user = false;
+    r->closed_generation = s->process->generation;
     r->closed_ms = v->closed_ms;
     if (v->closed_ms == now_ms)
         did(s->model, SAW_CLOSED, registry, 0);
@@ -611,15 +613,15 @@ void model_trial(struct sim *s, bool is_begin)
 {
     struct model *m = s->model;
     if (is_begin) {
-        m->trial_ms = m->now_ms + 1;
+        m->trial_now_ms = m->now_ms;
         m->trial_committed_ms = m->committed_ms;
         return;
     }
     for (size_t i = 0; i < m->count; i++)
         if (m->registries[i].is_closed && !m->registries[i].is_by_user &&
-            m->registries[i].closed_ms >= m->trial_ms)
+            m->registries[i].closed_generation == s->process->generation)
             m->registries[i].is_closed = false;
-    m->now_ms = m->trial_ms - 1;
+    m->now_ms = m->trial_now_ms;
     model_committed(s);
     m->committed_ms = m->trial_committed_ms;
 }

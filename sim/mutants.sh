@@ -22,9 +22,16 @@ while IFS='|' read -r name file why; do
     elif ! build; then
         echo "$name: does not build"; head -5 "$root/build/mutants/log"; missed=$((missed + 1))
     else
-        out=$(cd "$tree" && timeout "$seconds" build/release/sim/sim --seeds 100000 --hours 1 --once --first 2>&1)
+        sim=build/release/sim/sim
+        seed=
+        out=$(cd "$tree" && timeout "$seconds" $sim --once --first --tape sim/tapes/*.tape 2>&1)
         code=$?
-        seed=$(grep -o '^seed [0-9]*' <<<"$out" | head -1 | cut -c6-)
+        [ $code = 0 ] || seed="tape $(grep -o '[^/]*\.tape' <<<"$out" | head -1 | cut -d. -f1)"
+        if [ $code = 0 ]; then
+            out=$(cd "$tree" && timeout "$seconds" $sim --seeds 100000 --once --first 2>&1)
+            code=$?
+            seed=$(grep -o '^seed [0-9]*' <<<"$out" | head -1 | cut -c6-)
+        fi
         how=$(grep '^seed' <<<"$out" | head -1 | cut -d: -f2- | tr '|' '/' | cut -c2-110)
         cpu=$(grep -o 'in [0-9.]* s of CPU' <<<"$out" | cut -d' ' -f2)
         [ $code = 124 ] && { seed=none; how="SURVIVED $seconds s"; missed=$((missed + 1)); }
