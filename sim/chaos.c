@@ -242,6 +242,7 @@ static void try_flipped(struct sim *s)
     struct disk_copy *copy = disk_copy(d);
     const struct disk_name *name;
     struct disk_faults faults = d->faults;
+    int64_t last_clock_ms = c->last_clock_ms;
     size_t byte;
     pick_byte(s, &name, &byte);
     size_t len = d->nodes[name->node].shown.len;
@@ -261,6 +262,7 @@ static void try_flipped(struct sim *s)
         }
         model_trial(s, false);
         programs_trial_over(s);
+        c->last_clock_ms = last_clock_ms;
         c->is_trial = false;
         d->faults = faults;
         if (c->refusal[0] && !is_by_name(c->refusal))
@@ -279,7 +281,8 @@ static void start(struct sim *s)
     if (p->is_up)
         return;
     if (!s->is_calm && s->swarm.may_flip && s->chaos->last_end == DEATH_KILLED &&
-        s->stats.starts && !model_is_unknown(s) && s->disk.shown.count > 3 && once_in(s, 4))
+        s->stats.starts && !model_is_unknown(s) && !programs_are_unknown(s) &&
+        s->disk.shown.count > 3 && once_in(s, 4))
         try_flipped(s);
     if (!s->is_calm && s->swarm.crash_at_call_percent && once_in(s, 5)) {
         p->ends_in = 1 + draw(s, 30);

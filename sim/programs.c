@@ -293,6 +293,15 @@ void programs_unknown(struct sim *s)
     settle(s, IS_UNKNOWN);
 }
 
+bool programs_are_unknown(const struct sim *s)
+{
+    const struct programs *all = s->programs;
+    for (size_t i = all->count > 64 ? all->count - 64 : 0; i < all->count; i++)
+        if (all->at[i]->is_unknown)
+            return true;
+    return false;
+}
+
 void programs_trial_over(struct sim *s)
 {
     struct programs *all = s->programs;

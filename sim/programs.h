@@ -30,6 +30,8 @@ void programs_rolled_back(struct sim *s);
 void programs_unknown(struct sim *s);
 /* Asks a process that has just started. */
 void programs_audit(struct sim *s);
+/* Whether a crash left open if some program was started. */
+bool programs_are_unknown(const struct sim *s);
 /* What was learned from the last process is to be forgotten: it ran on a copy of the disk. */
 void programs_trial_over(struct sim *s);
 /* When all is calm: wakes those that wait for an event. False when none does any more. */
