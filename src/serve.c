@@ -263,11 +263,13 @@ static void close_all(struct host *h)
 {
     if (h->front)
         front_free(h->front);
+    /* Activities that still run hand their results to the partition: it goes after them. */
+    if (h->workers)
+        workers_free(h->workers);
     if (h->partition && partition_close(h->partition) < 0)
         fail(h, EXIT_IO, "the last checkpoint could not be written; the next start recovers from "
                          "the journal");
     if (h->workers) {
-        workers_free(h->workers);
         if (!uv_is_closing((uv_handle_t *)&h->timer))
             close_handles(h); /* it never ran */
         uv_close((uv_handle_t *)&h->wake, NULL);
