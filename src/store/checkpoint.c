@@ -2,7 +2,9 @@
 #include "store/checkpoint.h"
 
 #include "base/die.h"
+#include "store/segment.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,7 +12,7 @@
 /* A file up to this size is looked at whole before it is used (some 30 ms, read ahead); of a larger
  * one, a part with each save. */
 #define VERIFY_AT_OPEN_PAGES ((int64_t)256 * 1024 * 1024 / PAGE_BYTES)
-enum { CHECKPOINT_FORMAT = 1 };
+enum { CHECKPOINT_FORMAT = 1, REWRITE_BYTES = 256 * 1024 };
 
 enum read_statement { READ_ID, READ_UID, READ_LOG, READ_SEQUENCE, READ_DUE };
 
@@ -156,6 +158,84 @@ static int open_existing(struct checkpoint *c, char *ret_why, size_t why_size)
     return 0;
 }
 
+static int copy_bytes(struct env *env, int from, int to, int64_t size)
+{
+    struct buf part = {0};
+    int result = 0;
+    for (int64_t at = 0; at < size && result == 0; at += REWRITE_BYTES) {
+        size_t len = size - at < REWRITE_BYTES ? (size_t)(size - at) : REWRITE_BYTES;
+        int64_t n = env->disk_pread(env->self, from, buf_reserve(&part, len), len, at);
+        result = n < 0 ? (int)n : segment_write(env, to, part.at, (size_t)n, at);
+    }
+    buf_free(&part);
+    return result == 0 ? env->disk_sync(env->self, to) : result;
+}
+
+static int copy_file(struct env *env, const char *from_path, const char *to_path)
+{
+    int from, to;
+    int64_t size = 0;
+    int result = env->disk_open(env->self, from_path, DISK_READ, &from);
+    if (result < 0)
+        return result;
+    result = env->disk_size(env->self, from, &size);
+    if (result == 0 && size > 0) {
+        result = env->disk_open(env->self, to_path, DISK_WRITE_CREATE, &to);
+        if (result == 0) {
+            result = env->disk_truncate(env->self, to, 0);
+            if (result == 0)
+                result = copy_bytes(env, from, to, size);
+            env->disk_close(env->self, to);
+        }
+        if (result == 0)
+            result = env->disk_rename(env->self, to_path, from_path);
+        if (result < 0)
+            env->disk_unlink(env->self, to_path);
+    }
+    env->disk_close(env->self, from);
+    return result;
+}
+
+static int copy_over_itself(struct env *env, const char *path)
+{
+    int file;
+    int64_t size = 0;
+    int result = env->disk_open(env->self, path, DISK_WRITE, &file);
+    if (result < 0)
+        return result;
+    result = env->disk_size(env->self, file, &size);
+    if (result == 0)
+        result = copy_bytes(env, file, file, size);
+    env->disk_close(env->self, file);
+    return result;
+}
+
+/* What a process leaves in the write-ahead log may be in the system's cache and nowhere else: after
+ * a sync that failed the cache still shows what the disk does not have, and a later sync says that
+ * all is well. Pages would be copied from there into the file and, the log gone with the cache, be
+ * half of them. So the log is made again, under another name until it is whole, before anybody goes
+ * by it. With no room for that it is written over itself, which a power loss could turn to garbage,
+ * but not to anything else. */
+static int make_log_again(struct checkpoint *c, char *ret_why, size_t why_size)
+{
+    struct env *env = c->env;
+    char log[JOURNAL_PATH_MAX], copy[JOURNAL_PATH_MAX];
+    segment_path(c->folder, "checkpoint.db-wal", log);
+    segment_path(c->folder, "checkpoint.tmp", copy);
+    int result = copy_file(env, log, copy);
+    if (result == -ENOENT)
+        return 0;
+    if (result == 0)
+        result = env->disk_sync_dir(env->self, c->folder);
+    else if (segment_error(result) == KS_E_FULL)
+        result = copy_over_itself(env, log);
+    if (result == 0)
+        return 0;
+    snprintf(ret_why, why_size, "the log of the checkpoint cannot be read, or not written again: "
+             "%s: %s", log, strerror(-result));
+    return segment_error(result);
+}
+
 int checkpoint_open(struct checkpoint *c, struct env *env, const char *folder, char *ret_why,
                     size_t why_size)
 {
@@ -168,7 +248,10 @@ int checkpoint_open(struct checkpoint *c, struct env *env, const char *folder, c
     buf_free(&path);
     arena_init(&c->scratch, 4096);
     c->meta = (struct save_meta){.needed = 1, .next_uid = 1};
-    return file_is_there(c) ? open_existing(c, ret_why, why_size) : 0;
+    if (!file_is_there(c))
+        return 0;
+    int result = make_log_again(c, ret_why, why_size);
+    return result == 0 ? open_existing(c, ret_why, why_size) : result;
 }
 
 void checkpoint_close(struct checkpoint *c)

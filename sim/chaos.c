@@ -1,0 +1,447 @@
+#include "sim/chaos.h"
+
+#include "sim/clients.h"
+#include "sim/disk_copy.h"
+#include "sim/heap.h"
+#include "sim/model.h"
+#include "sim/programs.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define EXCUSE_NS (40000 * MS_NS)
+enum { HEAP_MAX_BYTES = 96 << 20, DISK_MAX_BYTES = 256 << 20 };
+
+struct chaos {
+    struct disk_did did_at_start; /* of the disk, when the process started */
+    int64_t last_fault_ns;        /* something failed, or there was no room */
+    struct disk_did did;          /* as of the last look */
+    int64_t clock_ms, clock_ns;   /* the engine's, and ours, when it started */
+    int64_t last_clock_ms;        /* of the engine, as last seen */
+    bool is_running, was_own_end;
+    enum death last_end;
+    bool is_trial;                /* a bit was flipped in a copy */
+    char refusal[600];            /* of the last start */
+};
+
+struct chaos *chaos_new(struct sim *s)
+{
+    (void)s;
+    struct chaos *c = sim_zalloc(sizeof *c);
+    c->last_fault_ns = -EXCUSE_NS;
+    return c;
+}
+
+void chaos_free(struct chaos *c)
+{
+    sim_free(c);
+}
+
+/* ---- what the seed is about ---- */
+
+static uint32_t one_of(struct sim *s, const uint32_t *at, uint32_t n)
+{
+    return at[draw(s, n)];
+}
+#define ONE_OF(s, ...) \
+    one_of((s), (const uint32_t[]){__VA_ARGS__}, sizeof((uint32_t[]){__VA_ARGS__}) / 4)
+
+static void draw_limits(struct sim *s)
+{
+    struct swarm *w = &s->swarm;
+    w->limits.sessions = ONE_OF(s, 1024, 1, 3, 16);
+    w->limits.memory_bytes = ONE_OF(s, 512u << 20, 1, 20000, 1u << 20);
+    w->limits.pass_steps = ONE_OF(s, 4096, 4096, 1, 3, 40);
+    w->limits.pass_bytes = ONE_OF(s, 4u << 20, 4u << 20, 1, 3000);
+    w->options.segment_bytes = ONE_OF(s, 128u << 10, 32u << 10, 64u << 10, 512u << 10);
+    w->options.first_bytes = ONE_OF(s, 32u << 10, 8u << 10, 16u << 10);
+    w->options.checkpoint_bytes = ONE_OF(s, 256u << 10, 1, 8u << 10, 64u << 10);
+    w->options.checkpoint_ms = ONE_OF(s, 10000, 1, 1000, 60000);
+}
+
+void chaos_draw_swarm(struct sim *s)
+{
+    struct swarm *w = &s->swarm;
+    w->clients = 1 + draw(s, 8);
+    w->think_ms = ONE_OF(s, 60000, 2000, 10000, 20000, 60000, 120000);
+    w->program_percent = ONE_OF(s, 0, 20, 50, 90);
+    w->burst = ONE_OF(s, 0, 5, 30, 60);
+    w->crash_every_s = ONE_OF(s, 0, 0, 30, 60, 300, 900);
+    w->power_percent = ONE_OF(s, 0, 20, 50, 100);
+    w->crash_at_call_percent = ONE_OF(s, 0, 50, 80, 100);
+    w->down_ms = ONE_OF(s, 1, 1000, 30000, 600000);
+    w->fault_every_s = ONE_OF(s, 0, 60, 300, 1200);
+    w->may_fail_sync = draw(s, 2);
+    w->may_fail_write = draw(s, 2);
+    w->may_fail_read = draw(s, 2);
+    w->may_be_full = draw(s, 2);
+    w->may_flip = draw(s, 2);
+    w->may_jump = draw(s, 2);
+    w->may_close = draw(s, 2);
+    w->are_writes_odd = once_in(s, 4);
+    w->slow_once_in = ONE_OF(s, 0, 0, 50, 1000);
+    w->evict_once_in = ONE_OF(s, 0, 1, 2, 10);
+    w->activity_ms = ONE_OF(s, 1, 100, 3000, 120000);
+    w->never_once_in = ONE_OF(s, 0, 0, 20);
+    w->job_ms = ONE_OF(s, 0, 5, 200, 5000);
+    w->open_ms = ONE_OF(s, 300000, 300000, 20000, 3600000);
+    draw_limits(s);
+}
+
+/* ---- schedule ---- */
+
+static void again(struct sim *s, enum event_kind kind, uint32_t every_s)
+{
+    if (every_s && !s->is_calm)
+        sim_at(s, s->now_ns + (1 + (int64_t)draw(s, 2 * every_s * 1000)) * MS_NS, kind, 0);
+}
+
+void chaos_start(struct sim *s)
+{
+    s->disk.faults.are_writes_odd = s->swarm.are_writes_odd;
+    s->disk.faults.slow_once_in = s->swarm.slow_once_in;
+    again(s, EV_CRASH, s->swarm.crash_every_s);
+    again(s, EV_FAULT, s->swarm.fault_every_s);
+    sim_at(s, s->now_ns, EV_START, 0);
+}
+
+void chaos_calm(struct sim *s)
+{
+    s->is_calm = true;
+    memset(&s->disk.faults, 0, sizeof s->disk.faults);
+    s->process->ends_in = 0;
+    s->chaos->last_fault_ns = s->now_ns;
+    sim_forget(s, EV_CRASH);
+    sim_forget(s, EV_FAULT);
+    sim_forget(s, EV_FAULT_OVER);
+}
+
+static enum death how_to_end(struct sim *s)
+{
+    return draw(s, 100) >= 100 - s->swarm.power_percent ? DEATH_POWER : DEATH_KILLED;
+}
+
+static void crash(struct sim *s)
+{
+    struct process *p = s->process;
+    again(s, EV_CRASH, s->swarm.crash_every_s);
+    if (!p->is_up)
+        return;
+    enum death how = how_to_end(s);
+    if (s->swarm.may_close && once_in(s, 4)) {
+        process_close(s);
+    } else if (draw(s, 100) >= 100 - s->swarm.crash_at_call_percent) {
+        p->ends_in = 1 + draw(s, 40);
+        p->ends_how = how;
+    } else {
+        process_end(s, how);
+    }
+}
+
+enum fault { F_NONE, F_SYNC, F_SYNC_DIR, F_WRITE, F_READ, F_FULL, F_JUMP, FAULTS };
+
+static bool may(const struct sim *s, enum fault fault)
+{
+    const struct swarm *w = &s->swarm;
+    const bool is_allowed[FAULTS] = {[F_SYNC] = w->may_fail_sync,
+                                     [F_SYNC_DIR] = w->may_fail_sync,
+                                     [F_WRITE] = w->may_fail_write,
+                                     [F_READ] = w->may_fail_read,
+                                     [F_FULL] = w->may_be_full,
+                                     [F_JUMP] = w->may_jump};
+    return is_allowed[fault];
+}
+
+static void fault(struct sim *s)
+{
+    struct disk_faults *f = &s->disk.faults;
+    enum fault fault = (enum fault)draw(s, FAULTS);
+    again(s, EV_FAULT, s->swarm.fault_every_s);
+    if (!may(s, fault))
+        return;
+    s->stats.faults++;
+    tell(s, "fault %d is set", (int)fault);
+    switch (fault) {
+    case F_SYNC:
+        f->fail_sync = 1 + draw(s, 10);
+        break;
+    case F_SYNC_DIR:
+        f->fail_sync_dir = 1 + draw(s, 3);
+        break;
+    case F_WRITE:
+        f->fail_write = 1 + draw(s, 20);
+        break;
+    case F_READ:
+        f->fail_read = 1 + draw(s, 10);
+        break;
+    case F_FULL:
+        f->is_full = true;
+        sim_at(s, s->now_ns + (1 + (int64_t)draw(s, 600000)) * MS_NS, EV_FAULT_OVER, 0);
+        break;
+    case F_JUMP:
+        s->wall_ahead_ms += ((int64_t)draw(s, 7200) - 3600) * (once_in(s, 4) ? 100000 : 1000);
+        PROBE("wall clock jumped");
+        break;
+    case F_NONE:
+    case FAULTS:
+        break;
+    }
+}
+
+/* ---- starting, with a bit flipped before ---- */
+
+static bool is_by_name(const char *why)
+{
+    return strstr(why, "/data/hub") && (strstr(why, "damaged") || strstr(why, "cannot be read") ||
+                                        strstr(why, "another version"));
+}
+
+/* In the last record of the journal: nothing behind it says that it was whole. */
+static bool pick_last_record(struct sim *s, const struct disk_name **ret_name, size_t *ret_byte)
+{
+    const struct disk *d = &s->disk;
+    const struct disk_name *newest = NULL;
+    for (size_t i = 0; i < d->shown.count; i++)
+        if (strstr(d->shown.at[i].path, ".log") &&
+            (!newest || strcmp(d->shown.at[i].path, newest->path) > 0))
+            newest = &d->shown.at[i];
+    if (!newest)
+        return false;
+    const struct disk_bytes *bytes = &d->nodes[newest->node].shown;
+    size_t end = bytes->len;
+    while (end > 0 && !bytes->at[end - 1])
+        end--;
+    if (end <= 4096)
+        return false;
+    *ret_name = newest;
+    *ret_byte = end - 1 - draw(s, (uint32_t)((end - 1) % 4096) + 1);
+    return true;
+}
+
+static void pick_byte(struct sim *s, const struct disk_name **ret_name, size_t *ret_byte)
+{
+    const struct disk *d = &s->disk;
+    if (once_in(s, 3) && pick_last_record(s, ret_name, ret_byte)) {
+        PROBE("a bit of the last record flipped");
+        return;
+    }
+    *ret_name = &d->shown.at[draw(s, (uint32_t)d->shown.count)];
+    size_t len = d->nodes[(*ret_name)->node].shown.len;
+    *ret_byte = len ? draw(s, (uint32_t)len) : 0;
+    /* Lest all is in places that nobody reads. */
+    if (len > 4096 && draw(s, 2))
+        *ret_byte = draw(s, 4096) + (len / 4096 > 1 ? 4096 * (size_t)draw(s, 2) : 0);
+}
+
+/* Whatever is flipped, in a copy of the disk: refused by name, or nothing is different. */
+static void try_flipped(struct sim *s)
+{
+    struct chaos *c = s->chaos;
+    struct disk *d = &s->disk;
+    disk_tidy(d);
+    struct disk_copy *copy = disk_copy(d);
+    const struct disk_name *name;
+    struct disk_faults faults = d->faults;
+    int64_t last_clock_ms = c->last_clock_ms;
+    size_t byte;
+    pick_byte(s, &name, &byte);
+    size_t len = d->nodes[name->node].shown.len;
+    /* Not in the checkpoint's log: docs/RELIABILITY.md, what is open. */
+    if (byte < len && !strstr(name->path, "-wal")) {
+        tell(s, "trial: bit flipped at %zu of %s", byte, name->path);
+        disk_flip(d, name->node, byte, draw(s, 8));
+        c->is_trial = true;
+        c->refusal[0] = 0;
+        memset(&d->faults, 0, sizeof d->faults);
+        model_trial(s, true);
+        if (process_start(s)) {
+            PROBE("a flipped bit changed nothing");
+            model_audit(s, true);
+            programs_audit(s);
+            if (s->process->is_up)
+                process_end(s, DEATH_KILLED);
+        }
+        model_trial(s, false);
+        programs_trial_over(s);
+        c->last_clock_ms = last_clock_ms;
+        c->is_trial = false;
+        d->faults = faults;
+        if (c->refusal[0] && !is_by_name(c->refusal))
+            violated(s, "damage was refused, but not by name: %s", c->refusal);
+        if (c->refusal[0])
+            PROBE("damage was refused by name");
+        tell(s, "trial is over: %s", c->refusal);
+    }
+    disk_restore(d, copy);
+    sim_forget(s, EV_START);
+}
+
+static void start(struct sim *s)
+{
+    struct process *p = s->process;
+    if (p->is_up)
+        return;
+    if (!s->is_calm && s->swarm.may_flip && s->chaos->last_end == DEATH_KILLED &&
+        s->stats.starts && !model_is_unknown(s) && !programs_are_unknown(s) &&
+        s->disk.shown.count > 3 && once_in(s, 4))
+        try_flipped(s);
+    /* Troubles that follow each other are those that nobody thought of. */
+    uint32_t times = s->chaos->was_own_end ? 2 : 4;
+    if (!s->is_calm && s->swarm.crash_at_call_percent && once_in(s, times)) {
+        p->ends_in = 1 + draw(s, 30);
+        p->ends_how = how_to_end(s);
+        PROBE("crash armed during recovery");
+    }
+    if (process_start(s)) {
+        model_audit(s, false);
+        programs_audit(s);
+    }
+}
+
+void chaos_happens(struct sim *s, const struct sim_event *e)
+{
+    switch (e->kind) {
+    case EV_CRASH:
+        crash(s);
+        return;
+    case EV_FAULT:
+        fault(s);
+        return;
+    case EV_FAULT_OVER:
+        s->disk.faults.is_full = false;
+        tell(s, "there is room again");
+        return;
+    case EV_START:
+        start(s);
+        return;
+    case EV_CLIENT:
+    case EV_ARRIVE:
+    case EV_JOB:
+        return;
+    }
+}
+
+/* ---- what excuses what ---- */
+
+static bool has_failed(const struct disk_did *now, const struct disk_did *then)
+{
+    return now->failed_writes != then->failed_writes || now->failed_syncs != then->failed_syncs ||
+           now->failed_reads != then->failed_reads || now->full != then->full;
+}
+
+static void look_for_faults(struct sim *s)
+{
+    struct chaos *c = s->chaos;
+    if (has_failed(&s->disk.did, &c->did) || s->disk.faults.is_full)
+        c->last_fault_ns = s->now_ns;
+    c->did = s->disk.did;
+}
+
+bool chaos_excuses(const struct sim *s)
+{
+    const struct chaos *c = s->chaos;
+    return s->disk.faults.is_full || has_failed(&s->disk.did, &c->did) ||
+           s->now_ns - c->last_fault_ns < EXCUSE_NS;
+}
+
+static void start_later(struct sim *s, int64_t least_ms)
+{
+    int64_t down_ms = least_ms + (s->is_calm ? 0 : (int64_t)draw(s, s->swarm.down_ms));
+    sim_at(s, s->now_ns + down_ms * MS_NS, EV_START, 0);
+}
+
+void chaos_process_over(struct sim *s, enum death how, const char *why)
+{
+    struct chaos *c = s->chaos;
+    bool has_reason = has_failed(&s->disk.did, &c->did_at_start);
+    look_for_faults(s);
+    if (c->is_running) {
+        int64_t clock_ms = c->clock_ms + (s->now_ns - c->clock_ns) / MS_NS + 1;
+        model_unhealthy(s, c->last_clock_ms, clock_ms);
+        c->last_clock_ms = clock_ms;
+    }
+    c->is_running = false;
+    c->was_own_end = how == DEATH_OWN;
+    c->last_end = how == DEATH_OWN ? DEATH_POWER : how; /* after a failed sync, who knows */
+    if (c->is_trial) {
+        if (how == DEATH_OWN)
+            snprintf(c->refusal, sizeof c->refusal, "%s", why);
+        return;
+    }
+    if (how == DEATH_OWN && (!has_reason || strncmp(why, "bug", 3) == 0))
+        violated(s, "the process ended itself without need: %s", why);
+    start_later(s, 1);
+}
+
+void chaos_refused(struct sim *s, const char *why)
+{
+    struct chaos *c = s->chaos;
+    bool has_reason = has_failed(&s->disk.did, &c->did) || s->disk.faults.is_full;
+    look_for_faults(s);
+    if (c->is_trial) {
+        snprintf(c->refusal, sizeof c->refusal, "%s", why);
+        return;
+    }
+    if (!has_reason)
+        violated(s, "refused to start without need: %s", why);
+    start_later(s, 2000);
+}
+
+void chaos_pass_failed(struct sim *s)
+{
+    if (!has_failed(&s->disk.did, &s->chaos->did_at_start))
+        violated(s, "a pass was not committed, and nothing had failed");
+    look_for_faults(s);
+    s->chaos->clock_ms = process_clock_ms(s); /* a millisecond may be lost when it opens again */
+    s->chaos->clock_ns = s->now_ns;
+}
+
+/* ---- time ---- */
+
+void chaos_started(struct sim *s)
+{
+    struct chaos *c = s->chaos;
+    int64_t wall_ms = FIRST_WALL_MS + s->now_ns / MS_NS + s->wall_ahead_ms;
+    look_for_faults(s);
+    c->did_at_start = s->disk.did;
+    c->clock_ms = process_clock_ms(s);
+    c->clock_ns = s->now_ns;
+    c->is_running = true;
+    int64_t most_ms = model_now_ms(s) > wall_ms ? model_now_ms(s) : wall_ms;
+    if (c->last_clock_ms > most_ms)
+        most_ms = c->last_clock_ms;
+    int64_t took_ms = (s->now_ns - s->process->started_ns) / MS_NS + 1;
+    if (c->clock_ms < wall_ms - took_ms || c->clock_ms > most_ms + took_ms)
+        violated(s, "the engine starts at %lld, and the wall clock is at %lld, the last pass was "
+                    "at %lld", (long long)c->clock_ms, (long long)wall_ms,
+                 (long long)model_now_ms(s));
+    if (c->last_clock_ms)
+        model_unhealthy(s, c->last_clock_ms < c->clock_ms ? c->last_clock_ms : c->clock_ms,
+                        c->clock_ms + took_ms);
+    c->last_clock_ms = c->clock_ms;
+}
+
+void chaos_took(struct sim *s, int64_t ns)
+{
+    int64_t clock_ms = process_clock_ms(s);
+    if (ns > 200 * MS_NS)
+        model_unhealthy(s, clock_ms - ns / MS_NS - 1, clock_ms);
+}
+
+void chaos_round(struct sim *s)
+{
+    struct chaos *c = s->chaos;
+    int64_t clock_ms = process_clock_ms(s);
+    int64_t by_boot_ms = c->clock_ms + (s->now_ns - c->clock_ns) / MS_NS;
+    look_for_faults(s);
+    if (clock_ms < by_boot_ms - 1 || clock_ms > by_boot_ms + 1)
+        violated(s, "the engine's time is %lld, and by the boot clock it has to be %lld",
+                 (long long)clock_ms, (long long)by_boot_ms);
+    if (chaos_excuses(s))
+        model_unhealthy(s, c->last_clock_ms, clock_ms);
+    c->last_clock_ms = clock_ms;
+    if (heap_bytes() > HEAP_MAX_BYTES)
+        violated(s, "the process holds %zu bytes of memory", heap_bytes());
+    if (disk_bytes_shown(&s->disk) > DISK_MAX_BYTES)
+        violated(s, "the folder has grown to %zu bytes", disk_bytes_shown(&s->disk));
+}

@@ -1,0 +1,44 @@
+#!/bin/bash
+# make sim-mutants: builds each of the bugs in sim/mutants.txt into a copy of the tree, one at a time,
+# and runs the fixed seeds until it is caught. Writes the table build/mutants/table.md; fails when one
+# was not caught.
+set -u
+root=$(cd "$(dirname "$0")/.." && pwd)
+tree=$root/build/mutants/tree
+table=$root/build/mutants/table.md
+seconds=${SECONDS_EACH:-60}
+only=${ONLY:-}
+mkdir -p "$tree/build"
+cp -r "$root"/{src,sim,apps,include,Makefile} "$tree"
+grep -q sim/sim.mk "$tree/Makefile" && makefiles= || makefiles="-f Makefile -f sim/sim.mk"
+build() { make -C "$tree" $makefiles V=release build/release/sim/sim >"$root/build/mutants/log" 2>&1; }
+build || { cat "$root/build/mutants/log"; exit 1; }
+missed=0
+{ echo "| Mutant | What is wrong | Caught by seed | CPU s | How |"; echo "|---|---|---|---|---|"; } >"$table"
+while IFS='|' read -r name file why; do
+    [ -n "$only" ] && [ "$name" != "$only" ] && continue
+    if ! perl "$root/sim/mutate.pl" "$root/sim/mutants.txt" "$name" <"$root/$file" >"$tree/$file"; then
+        echo "$name: its text is not in $file exactly once"; missed=$((missed + 1))
+    elif ! build; then
+        echo "$name: does not build"; head -5 "$root/build/mutants/log"; missed=$((missed + 1))
+    else
+        sim=build/release/sim/sim
+        seed=
+        out=$(cd "$tree" && timeout "$seconds" $sim --once --first --tape sim/tapes/*.tape 2>&1)
+        code=$?
+        [ $code = 0 ] || seed="tape $(grep -o '[^/]*\.tape' <<<"$out" | head -1 | cut -d. -f1)"
+        if [ $code = 0 ]; then
+            out=$(cd "$tree" && timeout "$seconds" $sim --seeds 100000 --once --first 2>&1)
+            code=$?
+            seed=$(grep -o '^seed [0-9]*' <<<"$out" | head -1 | cut -c6-)
+        fi
+        how=$(grep '^seed' <<<"$out" | head -1 | cut -d: -f2- | tr '|' '/' | cut -c2-110)
+        cpu=$(grep -o 'in [0-9.]* s of CPU' <<<"$out" | cut -d' ' -f2)
+        [ $code = 124 ] && { seed=none; how="SURVIVED $seconds s"; missed=$((missed + 1)); }
+        echo "$name: seed ${seed:-?} in ${cpu:-?} s: $how"
+        echo "| $name | $why | $seed | $cpu | $how |" >>"$table"
+    fi
+    cp "$root/$file" "$tree/$file"
+done < <(sed -n 's/^== *\([^|]*[^| ]\) *| *\([^|]*[^| ]\) *| */\1|\2|/p' "$root/sim/mutants.txt")
+[ $missed = 0 ] && echo "every mutant was caught" || echo "$missed mutants were not caught"
+[ $missed = 0 ]

@@ -1,0 +1,533 @@
+#include "sim/process.h"
+
+#include "base/die.h"
+#include "sim/chaos.h"
+#include "sim/clients.h"
+#include "sim/heap.h"
+#include "sim/model.h"
+#include "sim/programs.h"
+#include "sim/vfs.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define FOLDER "/data/hub"
+enum { SYNC_NS = 130000, ROUND_NS = 20000, ROUNDS_AT_ONCE_MAX = 100000 };
+
+/* ---- every way to end ---- */
+
+static _Noreturn void end_inside(struct sim *s, enum death how)
+{
+    s->process->kind = how;
+    longjmp(s->process->death, 1);
+}
+
+void __wrap_die(const char *format, ...) __attribute__((format(printf, 1, 2)));
+void __wrap_die(const char *format, ...)
+{
+    struct sim *s = the_sim;
+    va_list args;
+    va_start(args, format);
+    vsnprintf(s->process->why, sizeof s->process->why, format, args);
+    va_end(args);
+    if (!s->process->is_inside) {
+        fprintf(stderr, "sim: %s\n", s->process->why);
+        abort();
+    }
+    end_inside(s, DEATH_OWN);
+}
+
+static void on_disk_call(void *ctx)
+{
+    struct sim *s = ctx;
+    struct process *p = s->process;
+    if (p->is_inside && p->ends_in && --p->ends_in == 0)
+        end_inside(s, p->ends_how);
+}
+
+static void on_slow_disk(void *ctx)
+{
+    struct sim *s = ctx;
+    static const int64_t ms[] = {10, 60, 1000, 30000};
+    s->now_ns += ms[draw(s, 4)] * MS_NS;
+    PROBE("slow sync");
+}
+
+void process_forget(struct sim *s)
+{
+    struct process *p = s->process;
+    vfs_end();
+    heap_drop();
+    memset(p->jobs, 0, sizeof p->jobs);
+    sim_forget(s, EV_JOB);
+    p->is_up = false;
+    p->partition = NULL;
+    p->front = NULL;
+    p->round_ns = NEVER_NS;
+    p->ends_in = 0;
+}
+
+static void is_over(struct sim *s, enum death how)
+{
+    static const char *const names[] = {"killed", "power lost", "ended itself"};
+    struct process *p = s->process;
+    tell(s, "process %s%s%s", names[how], how == DEATH_OWN ? ": " : "",
+         how == DEATH_OWN ? p->why : "");
+    s->stats.kills += how == DEATH_KILLED;
+    s->stats.power_losses += how == DEATH_POWER;
+    s->stats.deaths += how == DEATH_OWN;
+    process_forget(s);
+    if (how == DEATH_POWER)
+        disk_power_lost(&s->disk);
+    else
+        disk_process_over(&s->disk);
+    clients_cut_off(s);
+    chaos_process_over(s, how, p->why);
+}
+
+/* Runs a part of the process. False when it ended in there. */
+static bool inside(struct sim *s, void (*fn)(struct sim *s))
+{
+    struct process *p = s->process;
+    p->entered_ns = s->now_ns;
+    if (setjmp(p->death) == 0) {
+        p->is_inside = true;
+        heap_enter();
+        fn(s);
+        heap_leave();
+        p->is_inside = false;
+        if (p->is_up)
+            chaos_took(s, s->now_ns - p->entered_ns);
+        return true;
+    }
+    heap_leave();
+    p->is_inside = false;
+    is_over(s, p->kind);
+    return false;
+}
+
+void process_end(struct sim *s, enum death how)
+{
+    if (s->process->is_up)
+        is_over(s, how);
+}
+
+/* ---- its world ---- */
+
+static int64_t env_wall_ms(void *self)
+{
+    const struct sim *s = self;
+    return FIRST_WALL_MS + s->now_ns / MS_NS + s->wall_ahead_ms;
+}
+
+static int64_t env_boot_ns(void *self)
+{
+    return ((struct sim *)self)->now_ns;
+}
+
+static void env_random(void *self, void *ret_bytes, size_t len)
+{
+    struct sim *s = self;
+    for (size_t i = 0; i < len; i++)
+        ((uint8_t *)ret_bytes)[i] = (uint8_t)mix64(&s->random);
+}
+
+static void take_time(struct sim *s, int64_t ns)
+{
+    s->now_ns += s->is_timeless ? 0 : ns;
+}
+
+static struct disk *disk_of(void *self)
+{
+    return &((struct sim *)self)->disk;
+}
+
+static int env_open(void *self, const char *path, enum disk_open how, int *ret_file)
+{
+    return disk_open(disk_of(self), path, how, ret_file);
+}
+static void env_close(void *self, int file)
+{
+    disk_close(disk_of(self), file);
+}
+static int64_t env_pread(void *self, int file, void *buf, size_t len, int64_t offset)
+{
+    return disk_read(disk_of(self), file, buf, len, offset);
+}
+static int64_t env_pwrite(void *self, int file, const void *buf, size_t len, int64_t offset)
+{
+    return disk_write(disk_of(self), file, buf, len, offset);
+}
+static int env_sync(void *self, int file)
+{
+    take_time(self, SYNC_NS);
+    return disk_sync(disk_of(self), file);
+}
+static int env_size(void *self, int file, int64_t *ret_size)
+{
+    *ret_size = disk_size(disk_of(self), file);
+    return 0;
+}
+static int env_truncate(void *self, int file, int64_t size)
+{
+    return disk_truncate(disk_of(self), file, size);
+}
+static int env_rename(void *self, const char *from, const char *to)
+{
+    return disk_rename(disk_of(self), from, to);
+}
+static int env_unlink(void *self, const char *path)
+{
+    return disk_unlink(disk_of(self), path);
+}
+static int env_mkdir(void *self, const char *path)
+{
+    return disk_mkdir(disk_of(self), path);
+}
+static int env_sync_dir(void *self, const char *path)
+{
+    take_time(self, SYNC_NS);
+    return disk_sync_dir(disk_of(self), path);
+}
+
+static int env_list(void *self, const char *path, void (*each)(void *ctx, const char *name),
+                    void *ctx)
+{
+    const struct disk *d = disk_of(self);
+    size_t len = strlen(path);
+    for (size_t i = 0; i < d->shown.count; i++) {
+        const char *at = d->shown.at[i].path;
+        if (strncmp(at, path, len) == 0 && at[len] == '/' && !strchr(at + len + 1, '/'))
+            each(ctx, at + len + 1);
+    }
+    return 0;
+}
+
+static int env_lock(void *self, const char *path, int *ret_file, int64_t *ret_pid)
+{
+    *ret_pid = 0;
+    return disk_open(disk_of(self), path, DISK_WRITE_CREATE, ret_file);
+}
+
+/* ---- jobs ---- */
+
+static int64_t job_ms(struct sim *s)
+{
+    return s->is_timeless ? 1 : (int64_t)draw(s, s->swarm.job_ms + 1);
+}
+
+/* Activities take the time that is theirs; what is in the background goes one after the other. */
+static void env_submit(void *self, struct job *job, bool is_activity)
+{
+    struct sim *s = self;
+    struct process *p = s->process;
+    size_t i = 0;
+    while (i < JOBS_MAX && p->jobs[i].job)
+        i++;
+    if (i == JOBS_MAX)
+        sim_fail("too many jobs");
+    p->jobs[i] = (struct sim_job){job, is_activity, false, p->job_order++};
+    int64_t wait_ms = is_activity ? programs_activity_ms(s) : job_ms(s);
+    s->stats.jobs++;
+    if (wait_ms < 0)
+        PROBE("activity never answers");
+    else
+        sim_at(s, s->now_ns + wait_ms * MS_NS, EV_JOB, i);
+}
+
+static bool is_behind_another(const struct process *p, const struct sim_job *j)
+{
+    if (j->is_activity)
+        return false;
+    for (size_t i = 0; i < JOBS_MAX && i < 64; i++)
+        if (p->jobs[i].job && !p->jobs[i].is_activity && p->jobs[i].order < j->order)
+            return true;
+    return false;
+}
+
+static size_t job_now;
+
+static void job_inside(struct sim *s)
+{
+    struct sim_job *j = &s->process->jobs[job_now];
+    struct job *job = j->job;
+    if (!j->is_worked) {
+        job->work(job);
+        j->is_worked = true;
+    } else {
+        *j = (struct sim_job){0};
+        job->done(job);
+    }
+}
+
+void process_job(struct sim *s, uint64_t slot)
+{
+    struct process *p = s->process;
+    struct sim_job *j = &p->jobs[slot];
+    if (is_behind_another(p, j)) {
+        sim_at(s, s->now_ns + MS_NS, EV_JOB, slot);
+        return;
+    }
+    bool was_worked = j->is_worked;
+    job_now = slot;
+    if (!inside(s, job_inside))
+        return;
+    if (!was_worked)
+        sim_at(s, s->now_ns + (j->is_activity ? 0 : job_ms(s)) * MS_NS, EV_JOB, slot);
+    else
+        p->round_ns = s->now_ns;
+}
+
+/* ---- starting ---- */
+
+static int open_store(void *ctx, struct table *table, struct recovered *ret,
+                      struct store **ret_store, char *ret_why, size_t why_size)
+{
+    struct sim *s = ctx;
+    return store_journal_open(&s->env, table, FOLDER, &s->swarm.options, ret, ret_store, ret_why,
+                              why_size);
+}
+
+static void on_log(void *ctx, const char *line)
+{
+    struct sim *s = ctx;
+    tell(s, "  log: %s", line);
+}
+
+static void on_wake(void *ctx)
+{
+    struct sim *s = ctx;
+    s->process->round_ns = s->now_ns;
+}
+
+static const char *setting_get(void *ctx, const char *name)
+{
+    static char text[32];
+    const struct sim *s = ctx;
+    snprintf(text, sizeof text, "%lldms", (long long)s->swarm.open_ms);
+    return strcmp(name, "REGISTRY_OPEN_FOR") == 0 ? text : NULL;
+}
+
+static void on_answer(void *ctx, void *request, const struct http1_answer *answer, bool is_held)
+{
+    clients_answered(ctx, request, answer, is_held);
+}
+
+static void start_inside(struct sim *s)
+{
+    struct process *p = s->process;
+    struct partition_config config = {.env = &s->env,
+                                      .app = &p->app,
+                                      .limits = s->swarm.limits,
+                                      .ctx = s,
+                                      .open_store = open_store,
+                                      .log = on_log,
+                                      .wake = on_wake};
+    vfs_start(&s->disk, mix64(&s->random), env_wall_ms, s);
+    if (app_init(&p->app, p->functions, front_builtin, p->why, sizeof p->why) < 0 ||
+        routes_init(&p->routes, p->functions, p->why, sizeof p->why) < 0 ||
+        settings_init(&p->settings, p->functions, setting_get, s, p->why, sizeof p->why) < 0)
+        sim_fail(p->why);
+    if (partition_open(&config, &p->partition, p->why, sizeof p->why) < 0) {
+        p->partition = NULL;
+        return;
+    }
+    struct front_config front = {.app = &p->app,
+                                 .routes = &p->routes,
+                                 .settings = &p->settings,
+                                 .env = &s->env,
+                                 .partition = p->partition,
+                                 .ctx = s,
+                                 .answer = on_answer};
+    p->front = front_new(&front);
+}
+
+static void refused(struct sim *s)
+{
+    struct process *p = s->process;
+    tell(s, "start refused: %s", p->why);
+    s->stats.refusals++;
+    process_forget(s);
+    disk_process_over(&s->disk);
+    chaos_refused(s, p->why);
+}
+
+bool process_start(struct sim *s)
+{
+    struct process *p = s->process;
+    s->stats.starts++;
+    p->generation++;
+    p->started_ns = s->now_ns;
+    p->why[0] = 0;
+    tell(s, "process starts");
+    if (!inside(s, start_inside))
+        return false;
+    if (!p->partition) {
+        refused(s);
+        return false;
+    }
+    p->is_up = true;
+    p->round_ns = s->now_ns;
+    chaos_started(s);
+    return true;
+}
+
+struct process *process_new(struct sim *s, const ks_function *functions)
+{
+    struct process *p = sim_zalloc(sizeof *p);
+    p->functions = functions;
+    p->round_ns = NEVER_NS;
+    s->disk.ctx = s;
+    s->disk.is_tracing = s->is_tracing;
+    s->disk.on_call = on_disk_call;
+    s->disk.on_slow = on_slow_disk;
+    s->env = (struct env){.self = s,
+                          .wall_ms = env_wall_ms,
+                          .boot_ns = env_boot_ns,
+                          .random = env_random,
+                          .disk_open = env_open,
+                          .disk_close = env_close,
+                          .disk_pread = env_pread,
+                          .disk_pwrite = env_pwrite,
+                          .disk_sync = env_sync,
+                          .disk_size = env_size,
+                          .disk_truncate = env_truncate,
+                          .disk_rename = env_rename,
+                          .disk_unlink = env_unlink,
+                          .disk_mkdir = env_mkdir,
+                          .disk_sync_dir = env_sync_dir,
+                          .disk_list = env_list,
+                          .disk_lock = env_lock,
+                          .submit = env_submit,
+                          .sqlite_vfs = SIM_VFS_NAME};
+    return p;
+}
+
+void process_free(struct process *p)
+{
+    sim_free(p);
+}
+
+/* ---- running ---- */
+
+int64_t process_clock_ms(const struct sim *s)
+{
+    return partition_clock_ms(s->process->partition);
+}
+
+static struct {
+    void *request;
+    const struct http1_request *http;
+} arriving;
+
+static void request_inside(struct sim *s)
+{
+    front_request(s->process->front, arriving.request, arriving.http);
+}
+
+bool process_request(struct sim *s, void *request, const struct http1_request *http)
+{
+    struct process *p = s->process;
+    arriving.request = request;
+    arriving.http = http;
+    if (!p->is_up || !inside(s, request_inside))
+        return false;
+    p->round_ns = s->now_ns;
+    return true;
+}
+
+static bool round_committed;
+
+static void round_inside(struct sim *s)
+{
+    struct process *p = s->process;
+    round_committed = front_round(p->front);
+    if (front_has_requests(p->front)) {
+        p->round_ns = s->now_ns;
+        return;
+    }
+    int64_t next_ms = partition_next_ms(p->partition);
+    int64_t wait_ms = next_ms == NEVER_MS ? -1 : next_ms - partition_clock_ms(p->partition);
+    if (next_ms == NEVER_MS)
+        p->round_ns = NEVER_NS;
+    else /* as the host does: a tick later, since both clocks are cut to whole milliseconds */
+        p->round_ns = wait_ms <= 0 ? s->now_ns : s->now_ns + (wait_ms + 1) * MS_NS;
+}
+
+bool process_round(struct sim *s)
+{
+    struct process *p = s->process;
+    s->stats.rounds++;
+    take_time(s, ROUND_NS);
+    p->rounds_now = s->now_ns - p->rounds_now_ns < 1000 * MS_NS ? p->rounds_now + 1 : 0;
+    if (!p->rounds_now)
+        p->rounds_now_ns = s->now_ns;
+    if (p->rounds_now > ROUNDS_AT_ONCE_MAX)
+        violated(s, "the partition spins: %u passes within a second", (unsigned)p->rounds_now);
+    p->round_ns = NEVER_NS;
+    if (!inside(s, round_inside))
+        return false;
+    chaos_round(s);
+    if (!round_committed)
+        tell(s, "pass not committed: %s", partition_why(p->partition));
+    clients_release(s, round_committed);
+    return true;
+}
+
+static void evict_inside(struct sim *s)
+{
+    partition_evict_sessions(s->process->partition);
+}
+
+void process_evict(struct sim *s)
+{
+    s->stats.evictions++;
+    (void)inside(s, evict_inside);
+}
+
+/* ---- an orderly end ---- */
+
+static void finish_jobs(struct process *p, bool is_activity)
+{
+    for (size_t i = 0; i < JOBS_MAX; i++) {
+        struct job *job = p->jobs[i].job;
+        if (!job || p->jobs[i].is_activity != is_activity)
+            continue;
+        if (!p->jobs[i].is_worked && !is_activity)
+            job->work(job);
+        p->jobs[i].job = NULL;
+        job->done(job);
+    }
+}
+
+static void close_inside(struct sim *s)
+{
+    struct process *p = s->process;
+    front_free(p->front);
+    finish_jobs(p, true);
+    if (partition_close(p->partition) < 0)
+        PROBE("close could not write the checkpoint");
+    finish_jobs(p, false);
+    settings_free(&p->settings);
+    routes_free(&p->routes);
+    app_free(&p->app);
+}
+
+bool process_close(struct sim *s)
+{
+    tell(s, "process closes");
+    if (!inside(s, close_inside))
+        return false;
+    s->stats.closes++;
+    vfs_end();
+    size_t left = heap_count(), bytes = heap_bytes();
+    process_forget(s);
+    disk_process_over(&s->disk);
+    clients_cut_off(s);
+    if (left)
+        violated(s, "memory was left after an orderly end: %zu pieces, %zu bytes", left, bytes);
+    chaos_process_over(s, DEATH_KILLED, "");
+    return true;
+}

@@ -1,0 +1,226 @@
+/* Claims against the program: a walk over both. A program does the same whatever its tasks give, so
+ * all that is to be found out is whether each result is one that its task can have had. */
+#include "sim/program.h"
+
+#include "sim/programs.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+struct check {
+    struct sim *s;
+    struct program *p;
+    const char *at, *all;
+    int64_t now_ms; /* of the program, when the statement began */
+    int64_t end_ms; /* and when it was over */
+    size_t taken[EVENT_NAMES];
+    struct {
+        int node;
+        bool is_canceled, is_claimed;
+        int64_t value;
+    } waits[EVENT_NAMES][PROGRAM_NODES_MAX];
+    size_t wait_count[EVENT_NAMES];
+};
+
+static _Noreturn void wrong(struct check *c, const char *what)
+{
+    violated(c->s, "program p%d cannot have seen this: %s, at byte %zu of %s", c->p->number, what,
+             (size_t)(c->at - c->all), c->all);
+}
+
+static bool take(struct check *c, char byte)
+{
+    if (*c->at != byte)
+        return false;
+    c->at++;
+    return true;
+}
+
+static void need(struct check *c, char byte)
+{
+    if (!take(c, byte))
+        wrong(c, "it does not say what it has to");
+}
+
+static int64_t number(struct check *c)
+{
+    char *end;
+    int64_t n = strtoll(c->at, &end, 10);
+    if (end == c->at)
+        wrong(c, "a number is missing");
+    c->at = end;
+    return n;
+}
+
+/* Tasks that wait for events, in the order they were made. */
+static void made(struct check *c, int node)
+{
+    const struct node *n = &c->p->nodes[node];
+    if (n->kind == NODE_EVENT) {
+        size_t k = c->wait_count[n->n]++;
+        c->waits[n->n][k].node = node;
+    }
+    for (int child = n->first; child >= 0; child = c->p->nodes[child].next)
+        made(c, child);
+}
+
+static void claimed_event(struct check *c, int node, bool is_canceled, int64_t value)
+{
+    int64_t name = c->p->nodes[node].n;
+    for (size_t k = 0; k < c->wait_count[name]; k++) {
+        if (c->waits[name][k].node != node)
+            continue;
+        c->waits[name][k].is_canceled = is_canceled;
+        c->waits[name][k].is_claimed = !is_canceled;
+        c->waits[name][k].value = value;
+    }
+}
+
+static void check_task(struct check *c, int node);
+
+static void check_group(struct check *c, const struct node *n)
+{
+    struct node *nodes = c->p->nodes;
+    if (n->kind == NODE_ALL) {
+        int failing = n->first;
+        if (*c->at == '!') { /* the first of its calls that was to fail; all are over */
+            while (failing >= 0 && !(nodes[failing].kind == NODE_CALL &&
+                                     nodes[failing].flags & PROGRAM_FAILS))
+                failing = nodes[failing].next;
+            c->at++;
+            if (failing < 0 || number(c) != nodes[failing].n)
+                wrong(c, "all failed by one that does not");
+            for (int child = n->first; child >= 0; child = nodes[child].next)
+                nodes[child].is_seen |= nodes[child].kind == NODE_CALL;
+            return;
+        }
+        need(c, 'l');
+        need(c, '(');
+        for (int child = n->first; child >= 0; child = nodes[child].next)
+            check_task(c, child);
+        need(c, ')');
+        return;
+    }
+    need(c, 'a');
+    int winner = n->first;
+    for (int64_t k = number(c); k > 0 && winner >= 0; k--)
+        winner = nodes[winner].next;
+    if (winner < 0)
+        wrong(c, "nobody won");
+    need(c, '(');
+    check_task(c, winner);
+    need(c, ')');
+    if (n->kind == NODE_ANY)
+        return;
+    need(c, '[');
+    for (int child = n->first; child >= 0; child = nodes[child].next) {
+        if (child == winner || (nodes[child].kind != NODE_TIMER && nodes[child].kind != NODE_EVENT))
+            continue;
+        if (nodes[child].kind == NODE_EVENT && *c->at == 'x')
+            claimed_event(c, child, true, 0);
+        if (!take(c, 'x'))
+            check_task(c, child);
+    }
+    need(c, ']');
+}
+
+static void check_task(struct check *c, int node)
+{
+    struct node *n = &c->p->nodes[node];
+    switch (n->kind) {
+    case NODE_CALL:
+        n->is_seen = true;
+        need(c, n->flags & PROGRAM_FAILS ? '!' : 'c');
+        if (number(c) != (n->flags & PROGRAM_FAILS ? n->n : 2 * n->n + 1))
+            wrong(c, "an activity gave something else");
+        return;
+    case NODE_TIMER:
+        need(c, 't');
+        if (c->end_ms < c->now_ms + n->n)
+            wrong(c, "a timer was early");
+        return;
+    case NODE_EVENT:
+        need(c, 'e');
+        claimed_event(c, node, false, number(c));
+        return;
+    case NODE_ANY:
+    case NODE_ALL:
+    case NODE_RACE:
+        check_group(c, n);
+        return;
+    case NODE_TRY:
+    case NODE_AWAIT:
+    case NODE_SIGNAL:
+        break;
+    }
+    wrong(c, "this is no task");
+}
+
+/* The k-th that was not canceled has the k-th event. */
+static void check_events(struct check *c)
+{
+    for (int name = 0; name < EVENT_NAMES; name++) {
+        const struct raised *raised = c->p->raised[name];
+        size_t count = c->p->raised_count[name], next = 0;
+        for (size_t k = 0; k < c->wait_count[name]; k++) {
+            if (c->waits[name][k].is_canceled)
+                continue;
+            bool is_claimed = c->waits[name][k].is_claimed;
+            int64_t value = c->waits[name][k].value;
+            while (next < count && (raised[next].is_gone ||
+                                    (is_claimed && raised[next].is_maybe &&
+                                     raised[next].value != value)))
+                next++;
+            if (!is_claimed && next < count && raised[next].is_maybe)
+                return; /* whether it was there, nobody saw */
+            if (is_claimed && (next == count || raised[next].value != value))
+                wrong(c, "an event came out of turn, or never was");
+            next += next < count;
+        }
+    }
+}
+
+/* What can be said of a timer's lateness: a statement that is nothing but a timer. */
+static void check_late(struct check *c, int task)
+{
+    const struct node *n = &c->p->nodes[task];
+    if (n->kind == NODE_TIMER && c->end_ms > model_latest_ms(c->s, c->now_ms + n->n))
+        wrong(c, "a timer was late, and nothing held it up");
+}
+
+static int64_t time_ahead(struct check *c)
+{
+    const char *at = strchr(c->at, '@');
+    return at ? strtoll(at + 1, NULL, 10) : -1;
+}
+
+void program_check(struct sim *s, struct program *p, const char *output)
+{
+    static struct check c;
+    memset(&c, 0, sizeof c);
+    c.s = s;
+    c.p = p;
+    c.at = output;
+    c.all = output;
+    c.now_ms = number(&c);
+    need(&c, '|');
+    for (int i = p->first; i >= 0; i = p->nodes[i].next) {
+        int task = p->nodes[i].first;
+        if (p->nodes[i].kind == NODE_SIGNAL)
+            continue;
+        made(&c, task);
+        c.end_ms = time_ahead(&c);
+        if (c.end_ms < c.now_ms)
+            wrong(&c, "its time went back");
+        check_task(&c, task);
+        check_late(&c, task);
+        need(&c, '@');
+        (void)number(&c);
+        need(&c, ';');
+        c.now_ms = c.end_ms;
+        s->stats.claims++;
+    }
+    if (*c.at)
+        wrong(&c, "it says more than it did");
+    check_events(&c);
+}
