@@ -112,6 +112,7 @@ packages:
 clean:
 	rm -rf build
 
+include sim/sim.mk
 -include $(wildcard $(B)/*.d $(B)/*/*.d $(B)/*/*/*.d)
 .SECONDARY:
 .DELETE_ON_ERROR:

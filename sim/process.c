@@ -330,13 +330,13 @@ static void start_inside(struct sim *s)
         routes_init(&p->routes, p->functions, p->why, sizeof p->why) < 0 ||
         settings_init(&p->settings, p->functions, setting_get, s, p->why, sizeof p->why) < 0)
         sim_fail(p->why);
+    p->app.settings = &p->settings;
     if (partition_open(&config, &p->partition, p->why, sizeof p->why) < 0) {
         p->partition = NULL;
         return;
     }
     struct front_config front = {.app = &p->app,
                                  .routes = &p->routes,
-                                 .settings = &p->settings,
                                  .env = &s->env,
                                  .partition = p->partition,
                                  .ctx = s,

@@ -31,7 +31,7 @@ struct process {
     char why[600]; /* of its own end, or of a refusal to start */
     struct app app;
     struct routes routes;
-    struct settings settings;
+    ks_settings settings;
     struct partition *partition;
     struct front *front;
     uint64_t generation; /* of processes */

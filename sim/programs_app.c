@@ -210,11 +210,15 @@ static int web_program(ks_http *h)
     switch (ks_status(h, id)) {
     case KS_MISSING:
         return ks_reply_empty(h, 404);
+    case KS_PENDING:
     case KS_RUNNING:
+    case KS_SUSPENDED:
+    case KS_QUARANTINED:
         return ks_reply_text(h, 200, "R");
     case KS_COMPLETED:
         return ks_reply_text(h, 200, "C%s", ks_text(output));
     case KS_FAILED:
+    case KS_TERMINATED:
         return ks_reply_text(h, 200, "F%s:%s", ks_error_type(output), ks_text(output));
     default:
         return ks_reply_text(h, 200, "?");

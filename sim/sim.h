@@ -20,6 +20,7 @@
 #define SIM_SIM_H
 
 #include "front/front.h"
+#include "front/settings.h"
 #include "sim/disk.h"
 #include "sim/probe.h"
 #include "store/journal.h"
