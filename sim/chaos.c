@@ -20,8 +20,8 @@ struct chaos {
     int64_t last_clock_ms;        /* of the engine, as last seen */
     bool is_running, was_own_end;
     enum death last_end;
-    bool is_trial;                /* a bit was flipped in a copy */
-    char refusal[600];            /* of the last start */
+    bool is_trial;     /* a bit was flipped in a copy */
+    char refusal[600]; /* of the last start */
 };
 
 struct chaos *chaos_new(struct sim *s)
@@ -143,12 +143,9 @@ enum fault { F_NONE, F_SYNC, F_SYNC_DIR, F_WRITE, F_READ, F_FULL, F_JUMP, FAULTS
 static bool may(const struct sim *s, enum fault fault)
 {
     const struct swarm *w = &s->swarm;
-    const bool is_allowed[FAULTS] = {[F_SYNC] = w->may_fail_sync,
-                                     [F_SYNC_DIR] = w->may_fail_sync,
-                                     [F_WRITE] = w->may_fail_write,
-                                     [F_READ] = w->may_fail_read,
-                                     [F_FULL] = w->may_be_full,
-                                     [F_JUMP] = w->may_jump};
+    const bool is_allowed[FAULTS] = {
+        [F_SYNC] = w->may_fail_sync, [F_SYNC_DIR] = w->may_fail_sync, [F_WRITE] = w->may_fail_write,
+        [F_READ] = w->may_fail_read, [F_FULL] = w->may_be_full,       [F_JUMP] = w->may_jump};
     return is_allowed[fault];
 }
 
@@ -281,9 +278,9 @@ static void start(struct sim *s)
     struct process *p = s->process;
     if (p->is_up)
         return;
-    if (!s->is_calm && s->swarm.may_flip && s->chaos->last_end == DEATH_KILLED &&
-        s->stats.starts && !model_is_unknown(s) && !programs_are_unknown(s) &&
-        s->disk.shown.count > 3 && once_in(s, 4))
+    if (!s->is_calm && s->swarm.may_flip && s->chaos->last_end == DEATH_KILLED && s->stats.starts &&
+        !model_is_unknown(s) && !programs_are_unknown(s) && s->disk.shown.count > 3 &&
+        once_in(s, 4))
         try_flipped(s);
     /* Troubles that follow each other are those that nobody thought of. */
     uint32_t times = s->chaos->was_own_end ? 2 : 4;
@@ -412,9 +409,10 @@ void chaos_started(struct sim *s)
         most_ms = c->last_clock_ms;
     int64_t took_ms = (s->now_ns - s->process->started_ns) / MS_NS + 1;
     if (c->clock_ms < wall_ms - took_ms || c->clock_ms > most_ms + took_ms)
-        violated(s, "the engine starts at %lld, and the wall clock is at %lld, the last pass was "
-                    "at %lld", (long long)c->clock_ms, (long long)wall_ms,
-                 (long long)model_now_ms(s));
+        violated(s,
+                 "the engine starts at %lld, and the wall clock is at %lld, the last pass was "
+                 "at %lld",
+                 (long long)c->clock_ms, (long long)wall_ms, (long long)model_now_ms(s));
     if (c->last_clock_ms)
         model_unhealthy(s, c->last_clock_ms < c->clock_ms ? c->last_clock_ms : c->clock_ms,
                         c->clock_ms + took_ms);

@@ -173,8 +173,7 @@ void clients_arrive(struct sim *s, uint64_t request)
 
 /* ---- answers ---- */
 
-void clients_answered(struct sim *s, void *request, const struct http1_answer *answer,
-                      bool is_held)
+void clients_answered(struct sim *s, void *request, const struct http1_answer *answer, bool is_held)
 {
     struct clients *c = s->clients;
     struct request *r = request;
@@ -265,7 +264,7 @@ static int pick_registry(struct sim *s)
 /* 0 is a look at the numbers. */
 static struct op pick(struct sim *s)
 {
-    static const enum op_kind kinds[] = {OP_STATS, OP_PEEK, OP_OPEN, OP_OPEN, OP_ADD, OP_ADD,
+    static const enum op_kind kinds[] = {OP_STATS, OP_PEEK, OP_OPEN, OP_OPEN,   OP_ADD,  OP_ADD,
                                          OP_ADD,   OP_ADD,  OP_ADD,  OP_FINISH, OP_NOISE};
     struct clients *c = s->clients;
     struct op op = {.kind = kinds[draw(s, sizeof kinds / sizeof kinds[0])], .registry = -1};

@@ -32,7 +32,8 @@ static void trace(const struct disk *d, const char *what, int node, int64_t from
     for (size_t i = 0; i < d->shown.count; i++)
         if (d->shown.at[i].node == node)
             name = d->shown.at[i].path;
-    printf("                 %s %s %lld+%lld%s\n", what, name, (long long)from, (long long)len, end);
+    printf("                 %s %s %lld+%lld%s\n", what, name, (long long)from, (long long)len,
+           end);
 }
 
 /* ---- bytes and nodes ---- */
@@ -200,7 +201,11 @@ static void change(struct disk *d, enum disk_change_kind kind, const char *path,
     c->node = node;
     snprintf(c->path, sizeof c->path, "%s", path);
     snprintf(c->to, sizeof c->to, "%s", to);
-    trace(d, kind == NAME_MADE ? "make" : kind == NAME_MOVED ? "rename" : "unlink", c->node, 0, 0, to);
+    trace(d,
+          kind == NAME_MADE    ? "make"
+          : kind == NAME_MOVED ? "rename"
+                               : "unlink",
+          c->node, 0, 0, to);
     disk_names_apply(&d->shown, c);
     note(d, "name", path, strlen(path), kind);
 }

@@ -1,8 +1,8 @@
 /* disk.h - a disk in memory that forgets, tears, fills up and fails
  *
  * A file has two images: the durable one, which is on the medium, and the volatile one, which is
- * what the system shows. Each write goes to the volatile image and into a log of what was not synced
- * yet; a sync puts the log's effects into the durable image.
+ * what the system shows. Each write goes to the volatile image and into a log of what was not
+ * synced yet; a sync puts the log's effects into the durable image.
  *
  *     process killed    the volatile image is what the next one finds
  *     power lost        durable image + what the tape takes of the log: each sector of each write
@@ -25,8 +25,13 @@
 #include "base/env.h"
 #include "sim/tape.h"
 
-enum { SECTOR_BYTES = 512, DISK_NODES_MAX = 1600, DISK_FILES_MAX = 64, DISK_NAMES_MAX = 800,
-       UNSYNCED_MAX = 200 };
+enum {
+    SECTOR_BYTES = 512,
+    DISK_NODES_MAX = 1600,
+    DISK_FILES_MAX = 64,
+    DISK_NAMES_MAX = 800,
+    UNSYNCED_MAX = 200
+};
 
 struct disk_bytes {
     uint8_t *at;
@@ -35,7 +40,7 @@ struct disk_bytes {
 
 struct disk_write {
     int64_t offset;
-    size_t len;      /* 0: cut off at offset */
+    size_t len; /* 0: cut off at offset */
     uint8_t *bytes;
 };
 

@@ -53,16 +53,43 @@ static void *or_end(void *at)
     return at;
 }
 
-void *sim_malloc(size_t size) { return or_end(__real_malloc(size ? size : 1)); }
-void *sim_zalloc(size_t size) { return or_end(__real_calloc(1, size ? size : 1)); }
-void *sim_realloc(void *at, size_t size) { return or_end(__real_realloc(at, size ? size : 1)); }
-void sim_free(void *at) { __real_free(at); }
+void *sim_malloc(size_t size)
+{
+    return or_end(__real_malloc(size ? size : 1));
+}
+void *sim_zalloc(size_t size)
+{
+    return or_end(__real_calloc(1, size ? size : 1));
+}
+void *sim_realloc(void *at, size_t size)
+{
+    return or_end(__real_realloc(at, size ? size : 1));
+}
+void sim_free(void *at)
+{
+    __real_free(at);
+}
 
-void heap_enter(void) { heap.is_process = true; }
-void heap_leave(void) { heap.is_process = false; }
-size_t heap_bytes(void) { return heap.bytes; }
-size_t heap_peak_bytes(void) { return heap.peak_bytes; }
-size_t heap_count(void) { return heap.count; }
+void heap_enter(void)
+{
+    heap.is_process = true;
+}
+void heap_leave(void)
+{
+    heap.is_process = false;
+}
+size_t heap_bytes(void)
+{
+    return heap.bytes;
+}
+size_t heap_peak_bytes(void)
+{
+    return heap.peak_bytes;
+}
+size_t heap_count(void)
+{
+    return heap.count;
+}
 
 static void link_piece(struct piece *p)
 {
@@ -176,12 +203,31 @@ int __wrap_munmap(void *at, size_t size)
 
 /* ---- SQLite ---- */
 
-static void *lite_malloc(int size) { return __wrap_malloc((size_t)size); }
-static void *lite_realloc(void *at, int size) { return __wrap_realloc(at, (size_t)size); }
-static int lite_size(void *at) { return at ? (int)((struct piece *)at - 1)->size : 0; }
-static int lite_round_up(int size) { return (size + 7) & ~7; }
-static int lite_init(void *ctx) { (void)ctx; return SQLITE_OK; }
-static void lite_shutdown(void *ctx) { (void)ctx; }
+static void *lite_malloc(int size)
+{
+    return __wrap_malloc((size_t)size);
+}
+static void *lite_realloc(void *at, int size)
+{
+    return __wrap_realloc(at, (size_t)size);
+}
+static int lite_size(void *at)
+{
+    return at ? (int)((struct piece *)at - 1)->size : 0;
+}
+static int lite_round_up(int size)
+{
+    return (size + 7) & ~7;
+}
+static int lite_init(void *ctx)
+{
+    (void)ctx;
+    return SQLITE_OK;
+}
+static void lite_shutdown(void *ctx)
+{
+    (void)ctx;
+}
 
 void heap_config_sqlite(void)
 {

@@ -30,7 +30,8 @@ static uint64_t seed_now;
 static void usage(void)
 {
     fputs("sim [--seed N] [--seeds COUNT] [--hours H] [--trace] [--once] [--twins] [--probes]\n"
-          "    [--shrink SECONDS] [--save FILE] [--tape FILE...]\n", stderr);
+          "    [--shrink SECONDS] [--save FILE] [--tape FILE...]\n",
+          stderr);
     exit(64);
 }
 
@@ -82,9 +83,11 @@ static void parse(int argc, char **argv)
 static void on_signal(int number)
 {
     char text[256];
-    int len = snprintf(text, sizeof text, "seed %llu: signal %d\n  again by: build/release/sim/sim "
-                       "--seed %llu --hours %g --trace\n", (unsigned long long)seed_now, number,
-                       (unsigned long long)seed_now, opt.hours);
+    int len = snprintf(text, sizeof text,
+                       "seed %llu: signal %d\n  again by: build/release/sim/sim "
+                       "--seed %llu --hours %g --trace\n",
+                       (unsigned long long)seed_now, number, (unsigned long long)seed_now,
+                       opt.hours);
     (void)!write(1, text, (size_t)len);
     signal(number, SIG_DFL);
     raise(number);
@@ -107,10 +110,11 @@ static void run_again(struct run_options *options, struct run_result *first)
         options->twin = TWIN_REPLAYED;
     run_once(options, &second);
     if (second.hash != first->hash)
-        snprintf(first->violation, sizeof first->violation, "two runs of one seed%s differ: %016llx "
-                 "and %016llx %.900s", options->twin ? ", resident and replayed," : "",
-                 (unsigned long long)first->hash, (unsigned long long)second.hash,
-                 second.violation);
+        snprintf(first->violation, sizeof first->violation,
+                 "two runs of one seed%s differ: %016llx "
+                 "and %016llx %.900s",
+                 options->twin ? ", resident and replayed," : "", (unsigned long long)first->hash,
+                 (unsigned long long)second.hash, second.violation);
     sim_free(second.tape);
 }
 
@@ -125,9 +129,10 @@ static bool run(struct run_options *options, struct sim_stats *sum)
     if (!first.violation[0] && (!opt.is_once || opt.are_twins))
         run_again(options, &first);
     if (first.violation[0])
-        printf("seed %llu: %s\n  again by: build/release/sim/sim --seed %llu --hours %g%s --trace\n",
-               (unsigned long long)options->seed, first.violation,
-               (unsigned long long)options->seed, options->hours, opt.are_twins ? " --twins" : "");
+        printf(
+            "seed %llu: %s\n  again by: build/release/sim/sim --seed %llu --hours %g%s --trace\n",
+            (unsigned long long)options->seed, first.violation, (unsigned long long)options->seed,
+            options->hours, opt.are_twins ? " --twins" : "");
     if (first.violation[0] && opt.shrink_s > 0) {
         options->tape = first.tape;
         options->tape_len = first.tape_len;
@@ -147,8 +152,9 @@ static void report(const struct sim_stats *s, double cpu_s, uint64_t runs, uint6
     double hours = (double)s->simulated_ns / 3600e9;
     uint64_t crashes = s->kills + s->power_losses + s->deaths;
     printf("%llu runs, %llu failed; %.1f hours in %.2f s of CPU: %.0f hours per CPU hour, %.0f "
-           "crashes per second\n", (unsigned long long)runs, (unsigned long long)failed, hours,
-           cpu_s, hours / cpu_s * 3600, (double)crashes / cpu_s);
+           "crashes per second\n",
+           (unsigned long long)runs, (unsigned long long)failed, hours, cpu_s, hours / cpu_s * 3600,
+           (double)crashes / cpu_s);
     printf("requests %llu, acknowledged %llu, registries %llu, items %llu, programs %llu, claims "
            "%llu\nkills %llu, power losses %llu, own ends %llu, closes %llu, starts %llu, refusals "
            "%llu, passes %llu, jobs %llu, faults %llu\n",

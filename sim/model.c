@@ -37,7 +37,7 @@ struct trace {
     enum trace_kind kind;
     int registry;
     uint32_t item;
-    size_t place; /* DID_ADD: how many items there are with it */
+    size_t place;    /* DID_ADD: how many items there are with it */
     struct kept was; /* KEPT_ANSWER: what it replaced */
 };
 
@@ -65,7 +65,7 @@ struct model {
 #define GROW(at, count, cap) \
     do { \
         if ((count) == (cap)) { \
-            (cap) = (cap) ? (cap) * 2 : 32; \
+            (cap) = (cap) ? (cap)*2 : 32; \
             (at) = sim_realloc((at), (cap) * sizeof(at)[0]); \
         } \
     } while (0)
@@ -91,7 +91,10 @@ void model_free(struct model *m)
     sim_free(m);
 }
 
-size_t model_count(const struct sim *s) { return s->model->count; }
+size_t model_count(const struct sim *s)
+{
+    return s->model->count;
+}
 
 const char *model_id(const struct sim *s, int registry)
 {
@@ -141,8 +144,9 @@ int64_t model_latest_ms(const struct sim *s, int64_t due_ms)
 static void did(struct model *m, enum trace_kind kind, int registry, uint32_t item)
 {
     GROW(m->tentative, m->tentative_count, m->tentative_cap);
-    m->tentative[m->tentative_count++] =
-        (struct trace){.kind = kind, .registry = registry, .item = item};
+    m->tentative[m->tentative_count++] = (struct trace){.kind = kind,
+                                                        .registry = registry,
+                                                        .item = item};
 }
 
 static bool is_tentative(const struct model *m, int registry)
@@ -286,8 +290,7 @@ static void check_add(struct sim *s, const struct op *op, const struct answer *a
         PROBE("added within 3 ms before the deadline");
 }
 
-static void check_finish(struct sim *s, const struct op *op, const struct answer *a,
-                         int64_t now_ms)
+static void check_finish(struct sim *s, const struct op *op, const struct answer *a, int64_t now_ms)
 {
     if (!check_takes(s, op, a, now_ms))
         return;
@@ -377,7 +380,8 @@ static void check_stats(struct sim *s, const struct answer *a, int64_t now_ms)
         view_number(view_after(a, "\"itemsCount\":")) != items || has_closed < closed ||
         has_closed > closed + due ||
         view_number(view_after(a, "\"openCount\":")) != registries - has_closed)
-        violated(s, "Stats are not the sum (registries %lld, items %lld, closed %lld to %lld): %.*s",
+        violated(s,
+                 "Stats are not the sum (registries %lld, items %lld, closed %lld to %lld): %.*s",
                  (long long)registries, (long long)items, (long long)closed,
                  (long long)(closed + due), (int)a->len, a->body);
 }
@@ -477,7 +481,8 @@ void model_answer(struct sim *s, const struct op *op, const struct answer *a, in
     struct model *m = s->model;
     size_t before = m->tentative_count;
     if (now_ms < m->committed_ms)
-        violated(s, "the engine's time went back by %lld ms", (long long)(m->committed_ms - now_ms));
+        violated(s, "the engine's time went back by %lld ms",
+                 (long long)(m->committed_ms - now_ms));
     m->now_ms = now_ms;
     if (op->is_probe) {
         probe(s, op, a);
@@ -561,7 +566,8 @@ static bool resolve(struct sim *s)
             is_asked = m->tentative[k].kind != KEPT_ANSWER &&
                        m->tentative[k].registry == t->registry;
         if (!is_asked &&
-            !clients_ask(s, &(struct op){.kind = OP_PEEK, .is_probe = true, .registry = t->registry}))
+            !clients_ask(s,
+                         &(struct op){.kind = OP_PEEK, .is_probe = true, .registry = t->registry}))
             return false;
     }
     m->is_resolving = false;

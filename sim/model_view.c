@@ -33,8 +33,10 @@ int64_t view_time(const char *at)
 {
     static const int days[] = {0, 31, 59, 90, 120, 151, 181, 212, 243, 273, 304, 334};
     int year, month, day, hour, minute, second, ms, end = 0;
-    if (!at || sscanf(at, "%4d-%2d-%2dT%2d:%2d:%2d.%3dZ%n", &year, &month, &day, &hour, &minute,
-                      &second, &ms, &end) != 7 || end != 24 || month < 1 || month > 12)
+    if (!at ||
+        sscanf(at, "%4d-%2d-%2dT%2d:%2d:%2d.%3dZ%n", &year, &month, &day, &hour, &minute, &second,
+               &ms, &end) != 7 ||
+        end != 24 || month < 1 || month > 12)
         return INT64_MIN;
     bool is_leap = (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
     int64_t n = days_before_year(year) - days_before_year(1970) + days[month - 1] + day - 1;

@@ -63,8 +63,8 @@ void program_make(struct sim *s, struct program *p, int number)
 
 static void write_node(const struct program *p, int node, struct buf *out)
 {
-    static const char *const names[] = {"try", "await", "signal", "call", "timer",
-                                        "event", "any", "all", "race"};
+    static const char *const names[] = {"try",   "await", "signal", "call", "timer",
+                                        "event", "any",   "all",    "race"};
     const struct node *n = &p->nodes[node];
     buf_printf(out, "[\"%s\"", names[n->kind]);
     if (n->kind == NODE_CALL)

@@ -7,13 +7,22 @@
 enum { PROGRAM_INLINE = 1, PROGRAM_FAILS = 2, PROGRAM_SENDS = 4 };
 enum { CELLS = 5, EVENT_NAMES = 3, RELAYED = 1000000000, PROGRAM_NODES_MAX = 64 };
 
-enum node_kind { NODE_TRY, NODE_AWAIT, NODE_SIGNAL, NODE_CALL, NODE_TIMER, NODE_EVENT, NODE_ANY,
-                 NODE_ALL, NODE_RACE };
+enum node_kind {
+    NODE_TRY,
+    NODE_AWAIT,
+    NODE_SIGNAL,
+    NODE_CALL,
+    NODE_TIMER,
+    NODE_EVENT,
+    NODE_ANY,
+    NODE_ALL,
+    NODE_RACE
+};
 
 struct node {
     enum node_kind kind;
-    int64_t n; /* call, signal: its number; timer: ms; event: which name */
-    int flags; /* call; signal: which cell */
+    int64_t n;       /* call, signal: its number; timer: ms; event: which name */
+    int flags;       /* call; signal: which cell */
     int first, next; /* child and sibling; -1: none */
     bool is_seen;    /* call, in checking: its end was claimed */
 };
@@ -31,7 +40,7 @@ struct program {
     size_t raised_count[EVENT_NAMES];
     bool is_tentative, is_unknown, is_gone, is_over, is_failed, is_over_tentative;
     uint64_t over_generation; /* of the process that was the first to say so */
-    int64_t failed_at; /* the number of the call it failed by */
+    int64_t failed_at;        /* the number of the call it failed by */
     char *output;
 };
 

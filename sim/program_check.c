@@ -84,8 +84,8 @@ static void check_group(struct check *c, const struct node *n)
     if (n->kind == NODE_ALL) {
         int failing = n->first;
         if (*c->at == '!') { /* the first of its calls that was to fail; all are over */
-            while (failing >= 0 && !(nodes[failing].kind == NODE_CALL &&
-                                     nodes[failing].flags & PROGRAM_FAILS))
+            while (failing >= 0 &&
+                   !(nodes[failing].kind == NODE_CALL && nodes[failing].flags & PROGRAM_FAILS))
                 failing = nodes[failing].next;
             c->at++;
             if (failing < 0 || number(c) != nodes[failing].n)
@@ -167,9 +167,8 @@ static void check_events(struct check *c)
                 continue;
             bool is_claimed = c->waits[name][k].is_claimed;
             int64_t value = c->waits[name][k].value;
-            while (next < count && (raised[next].is_gone ||
-                                    (is_claimed && raised[next].is_maybe &&
-                                     raised[next].value != value)))
+            while (next < count && (raised[next].is_gone || (is_claimed && raised[next].is_maybe &&
+                                                             raised[next].value != value)))
                 next++;
             if (!is_claimed && next < count && raised[next].is_maybe)
                 return; /* whether it was there, nobody saw */

@@ -22,7 +22,7 @@ struct programs {
     struct {
         int64_t n;
         uint64_t key;
-    } *ran; /* by hash of n */
+    } * ran; /* by hash of n */
     size_t ran_mask;
     int64_t *cells[CELLS]; /* what each has, as last looked at */
     size_t cell_count[CELLS], cell_cap[CELLS];
@@ -83,7 +83,10 @@ void programs_ran(struct sim *s, int64_t n, const char *key)
 
 static struct op op_of(enum what what, int program, int64_t n, bool is_post)
 {
-    return (struct op){.kind = OP_APP, .registry = program, .item = (uint32_t)what, .n = n,
+    return (struct op){.kind = OP_APP,
+                       .registry = program,
+                       .item = (uint32_t)what,
+                       .n = n,
                        .is_post = is_post};
 }
 
@@ -210,8 +213,7 @@ static void cell_has(struct sim *s, int cell, const struct answer *a)
             break;
         if (n == all->cell_cap[cell]) {
             all->cell_cap[cell] = all->cell_cap[cell] ? all->cell_cap[cell] * 2 : 64;
-            all->cells[cell] =
-                sim_realloc(all->cells[cell], all->cell_cap[cell] * sizeof(int64_t));
+            all->cells[cell] = sim_realloc(all->cells[cell], all->cell_cap[cell] * sizeof(int64_t));
         }
         all->cells[cell][n++] = value;
         real += value;
@@ -219,8 +221,8 @@ static void cell_has(struct sim *s, int cell, const struct answer *a)
     }
     all->cell_count[cell] = n;
     if (real != sum)
-        violated(s, "cell %d says %lld, and what it was told adds up to %lld", cell,
-                 (long long)sum, (long long)real);
+        violated(s, "cell %d says %lld, and what it was told adds up to %lld", cell, (long long)sum,
+                 (long long)real);
 }
 
 void programs_answer(struct sim *s, const struct op *op, const struct answer *a)
@@ -338,7 +340,8 @@ bool programs_nudge(struct sim *s)
             continue;
         is_any = true;
         for (int name = 0; name < EVENT_NAMES; name++) {
-            struct op raise = op_of(WHAT_RAISE, (int)i, name + ++all->next_event * EVENT_NAMES, true);
+            struct op raise = op_of(WHAT_RAISE, (int)i, name + ++all->next_event * EVENT_NAMES,
+                                    true);
             (void)!clients_ask(s, &raise);
         }
     }

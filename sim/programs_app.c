@@ -189,7 +189,8 @@ static const ks_val *cell_add(ks_entity *e)
 static int web_run(ks_http *h)
 {
     const ks_val *body = ks_body(h);
-    ks_start(h->out, "Program", ks_route(h, "id"), ks_parse_json(h->mem, ks_text(body), ks_len(body)));
+    ks_start(h->out, "Program", ks_route(h, "id"),
+             ks_parse_json(h->mem, ks_text(body), ks_len(body)));
     return ks_reply_empty(h, 200);
 }
 

@@ -7,9 +7,10 @@
  *     disk.h      a disk that forgets, tears, fails         heap.h      memory that dies with the
  *     process.h   the simulated process: start, rounds,                 process
  *                 jobs, every way to end                    clients.h   who asks for what
- *     chaos.h     what breaks, and when                     model.h     what was promised: the oracle
- *     programs.h  random orchestrations, their oracle       run.h       one run, from seed to verdict
- *     shrink.h    a failing tape made short                 probe.h     rare places were reached
+ *     chaos.h     what breaks, and when                     model.h     what was promised: the
+ * oracle programs.h  random orchestrations, their oracle       run.h       one run, from seed to
+ * verdict shrink.h    a failing tape made short                 probe.h     rare places were
+ * reached
  *
  * Time is virtual: the loop (run.c) takes the next event, sets the clock to it, and lets it happen.
  * Nothing else moves the clock but what the disk takes for its work.
@@ -66,7 +67,7 @@ struct sim {
     struct tape tape;
     struct swarm swarm;
     bool is_tracing;
-    bool is_calm; /* faults are over */
+    bool is_calm;     /* faults are over */
     bool is_timeless; /* work takes no time, so that more or less of it makes no difference */
     uint64_t hash;
     uint64_t random; /* ids, salts */
@@ -98,8 +99,14 @@ void sim_at(struct sim *s, int64_t ns, enum event_kind kind, uint64_t who);
 /* Forgets the events of a kind. */
 void sim_forget(struct sim *s, enum event_kind kind);
 
-static inline uint32_t draw(struct sim *s, uint32_t below) { return tape_draw(&s->tape, below); }
-static inline bool once_in(struct sim *s, uint32_t times) { return tape_once_in(&s->tape, times); }
+static inline uint32_t draw(struct sim *s, uint32_t below)
+{
+    return tape_draw(&s->tape, below);
+}
+static inline bool once_in(struct sim *s, uint32_t times)
+{
+    return tape_once_in(&s->tape, times);
+}
 
 /* A line of the story: told when tracing, always part of the hash. */
 void tell(struct sim *s, const char *format, ...) __attribute__((format(printf, 2, 3)));

@@ -1,9 +1,9 @@
 /* tape.h - every decision of a simulated run, from one source
  *
- * Whatever is left to chance (who does what, how long it takes, what breaks) is drawn here, and each
- * draw is kept. A run that fails can so be made again from its tape, and a shorter or duller tape be
- * tried in its place: 0 is always the dull choice (nothing happens, nothing breaks, nobody comes),
- * and a tape that has come to its end gives nothing but 0.
+ * Whatever is left to chance (who does what, how long it takes, what breaks) is drawn here, and
+ * each draw is kept. A run that fails can so be made again from its tape, and a shorter or duller tape
+ * be tried in its place: 0 is always the dull choice (nothing happens, nothing breaks, nobody
+ * comes), and a tape that has come to its end gives nothing but 0.
  */
 #ifndef SIM_TAPE_H
 #define SIM_TAPE_H
@@ -13,11 +13,11 @@
 #include <stdint.h>
 
 struct tape {
-    uint64_t random;   /* the stream of a seed */
-    bool is_replay;    /* draws come from `at`, then are 0 */
-    uint32_t *at;      /* what was drawn, or is to be */
-    size_t len, cap;   /* of `at` */
-    size_t next;       /* replay: the next draw */
+    uint64_t random; /* the stream of a seed */
+    bool is_replay;  /* draws come from `at`, then are 0 */
+    uint32_t *at;    /* what was drawn, or is to be */
+    size_t len, cap; /* of `at` */
+    size_t next;     /* replay: the next draw */
 };
 
 void tape_init(struct tape *t, uint64_t seed);

@@ -175,8 +175,7 @@ static struct shared *shared_of(struct vfs_file *f)
     return f->shared;
 }
 
-static int file_shm_map(sqlite3_file *file, int region, int size, int is_write,
-                        void volatile **ret)
+static int file_shm_map(sqlite3_file *file, int region, int size, int is_write, void volatile **ret)
 {
     struct shared *shared = shared_of(of(file));
     if (region >= REGIONS_MAX)

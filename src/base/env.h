@@ -70,8 +70,9 @@ struct env {
     void (*submit)(void *self, struct job *job, bool is_activity);
 
     /* Asks a server and waits for its answer, on a thread for activities: {"status", "headers":
-     * {name: text}, "body"} in mem, or an error "Unreachable", "Timeout" or "BadAnswer". The request
-     * is whole: method, headers, body (a string or NULL) and timeout. NULL: there is no network. */
+     * {name: text}, "body"} in mem, or an error "Unreachable", "Timeout" or "BadAnswer". The
+     * request is whole: method, headers, body (a string or NULL) and timeout. NULL: there is no
+     * network. */
     const ks_val *(*exchange)(void *self, ks_arena *mem, const ks_http_request *request);
 
     /* Name of the SQLite VFS that the checkpoint is kept through; NULL is SQLite's default. */

@@ -231,8 +231,10 @@ static int make_log_again(struct checkpoint *c, char *ret_why, size_t why_size)
         result = copy_over_itself(env, log);
     if (result == 0)
         return 0;
-    snprintf(ret_why, why_size, "the log of the checkpoint cannot be read, or not written again: "
-             "%s: %s", log, strerror(-result));
+    snprintf(ret_why, why_size,
+             "the log of the checkpoint cannot be read, or not written again: "
+             "%s: %s",
+             log, strerror(-result));
     return segment_error(result);
 }
 

@@ -279,7 +279,8 @@ int segments_start(struct segments *s, struct str payload, char *ret_why, size_t
         return result;
     open_mark(s);
     write_mark(s);
-    /* The last record has another checksum now: a mark that knows the old one must not come back. */
+    /* The last record has another checksum now: a mark that knows the old one must not come back.
+     * */
     if (payload.len && s->mark_file >= 0)
         result = s->env->disk_sync(s->env->self, s->mark_file);
     return result < 0 ? failed(result, ret_why, why_size, s->folder) : 0;
