@@ -96,7 +96,8 @@ static bool read_all(struct view *v, const char *at)
             !skip(&at, ",\"closedBy\":\""))
             return false;
         v->is_by_user = strncmp(at, "user", 4) == 0;
-        if (!skip(&at, v->is_by_user ? "user\"" : "timeout\""))
+        if (!skip(&at, v->is_by_user ? "user\"" : "timeout\"") ||
+            !skip(&at, ",\"processing\":\"none\"")) /* nobody is configured here */
             return false;
     }
     return strcmp(at, "}") == 0;

@@ -1,5 +1,5 @@
-/* The loop of events, and what a run consists of: hours of chaos, then calm, in which everything
- * has to come to its end, then a last look at all there is. */
+/* The loop of events, and what a run consists of: hours of chaos, then calm, in which everything has
+ * to come to its end, then a last look at all there is. */
 #include "sim/run.h"
 
 #include "sim/chaos.h"
@@ -249,7 +249,7 @@ void run_once(const struct run_options *options, struct run_result *ret)
     if (setjmp(s->end) == 0)
         all(s, options->hours, options->twin);
     *ret = (struct run_result){.hash = s->hash ^ (s->is_timeless ? 0 : s->disk.hash),
-                               .stats = *s->stats};
+                               .stats = s->stats};
     ret->stats.simulated_ns = s->now_ns;
     memcpy(ret->violation, s->violation, sizeof ret->violation);
     if (!options->tape) {

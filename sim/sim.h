@@ -7,10 +7,9 @@
  *     disk.h      a disk that forgets, tears, fails         heap.h      memory that dies with the
  *     process.h   the simulated process: start, rounds,                 process
  *                 jobs, every way to end                    clients.h   who asks for what
- *     chaos.h     what breaks, and when                     model.h     what was promised: the
- * oracle programs.h  random orchestrations, their oracle       run.h       one run, from seed to
- * verdict shrink.h    a failing tape made short                 probe.h     rare places were
- * reached
+ *     chaos.h     what breaks, and when                     model.h     what was promised: the oracle
+ *     programs.h  random orchestrations, their oracle       run.h       one run, from seed to verdict
+ *     shrink.h    a failing tape made short                 probe.h     rare places were reached
  *
  * Time is virtual: the loop (run.c) takes the next event, sets the clock to it, and lets it happen.
  * Nothing else moves the clock but what the disk takes for its work.
