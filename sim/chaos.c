@@ -93,7 +93,8 @@ void chaos_draw_swarm(struct sim *s)
 static void again(struct sim *s, enum event_kind kind, uint32_t every_s)
 {
     if (every_s && !s->is_calm)
-        sim_at(s, s->now_ns + (1 + (int64_t)draw(s, 2 * every_s * 1000)) * MS_NS, kind, 0);
+        sim_at(s, s->now_ns + (int64_t)(2 * every_s * 1000 - draw(s, 2 * every_s * 1000)) * MS_NS,
+               kind, 0); /* late is dull */
 }
 
 void chaos_start(struct sim *s)
