@@ -93,7 +93,8 @@ void chaos_draw_swarm(struct sim *s)
 static void again(struct sim *s, enum event_kind kind, uint32_t every_s)
 {
     if (every_s && !s->is_calm)
-        sim_at(s, s->now_ns + (1 + (int64_t)draw(s, 2 * every_s * 1000)) * MS_NS, kind, 0);
+        sim_at(s, s->now_ns + (int64_t)(2 * every_s * 1000 - draw(s, 2 * every_s * 1000)) * MS_NS,
+               kind, 0); /* late is dull */
 }
 
 void chaos_start(struct sim *s)
@@ -240,6 +241,7 @@ static void try_flipped(struct sim *s)
     const struct disk_name *name;
     struct disk_faults faults = d->faults;
     int64_t last_clock_ms = c->last_clock_ms;
+    enum death last_end = c->last_end;
     size_t byte;
     pick_byte(s, &name, &byte);
     size_t len = d->nodes[name->node].shown.len;
@@ -261,6 +263,7 @@ static void try_flipped(struct sim *s)
         model_trial(s, false);
         programs_trial_over(s);
         c->last_clock_ms = last_clock_ms;
+        c->last_end = last_end;
         c->is_trial = false;
         d->faults = faults;
         if (c->refusal[0] && !is_by_name(c->refusal))
@@ -379,6 +382,7 @@ void chaos_refused(struct sim *s, const char *why)
         snprintf(c->refusal, sizeof c->refusal, "%s", why);
         return;
     }
+    c->last_end = DEATH_POWER;
     if (!has_reason)
         violated(s, "refused to start without need: %s", why);
     start_later(s, 2000);

@@ -83,7 +83,8 @@ static void write_target(struct sim *s, struct request *r)
                                            "/api/Peek/a%2fb"};
     char item[9000];
     const struct op *op = &r->op;
-    const char *id = op->kind == OP_OPEN || op->kind == OP_STATS ? "" : model_id(s, op->registry);
+    bool has_id = op->kind == OP_ADD || op->kind == OP_FINISH || op->kind == OP_PEEK;
+    const char *id = has_id ? model_id(s, op->registry) : "";
     item_text(op->item, item);
     switch (op->kind) {
     case OP_OPEN:

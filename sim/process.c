@@ -509,6 +509,8 @@ static void close_inside(struct sim *s)
     finish_jobs(p, true);
     if (partition_close(p->partition) < 0)
         PROBE("close could not write the checkpoint");
+    p->partition = NULL;
+    p->is_up = false;
     finish_jobs(p, false);
     settings_free(&p->settings);
     routes_free(&p->routes);

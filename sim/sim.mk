@@ -11,7 +11,7 @@ $(B)/sim/sim: $(SIM_OBJECTS) $(B)/libregistry.a $(B)/libkeepsake.a
 	$(Q)$(CC) $(LDFLAGS) $(addprefix -Wl$(comma)--wrap=,$(SIM_WRAPPED)) $^ $(LIBS) -o $@
 
 sim: $(B)/sim/sim
-	$(B)/sim/sim --tape $(sort $(wildcard sim/tapes/*.tape))
+	$(if $(wildcard sim/tapes/*.tape),$(B)/sim/sim --tape $(sort $(wildcard sim/tapes/*.tape)))
 	$(B)/sim/sim --twins --seeds 60
 	$(B)/sim/sim --seeds 200 --probes
 sim-soak: $(B)/sim/sim
