@@ -11,6 +11,7 @@ only=${ONLY:-}
 mkdir -p "$tree/build"
 cp -r "$root"/{src,sim,apps,include,Makefile} "$tree"
 grep -q sim/sim.mk "$tree/Makefile" && makefiles= || makefiles="-f Makefile -f sim/sim.mk"
+# shellcheck disable=SC2086 # words
 build() { make -C "$tree" $makefiles V=release build/release/sim/sim >"$root/build/mutants/log" 2>&1; }
 build || { cat "$root/build/mutants/log"; exit 1; }
 missed=0
