@@ -51,7 +51,9 @@ $(B)/examples: $(B)/apps/examples/main.o $(B)/libexamples.a $(B)/libkeepsake.a
 $(TESTS): $(B)/%: $(B)/tests/%.o $(B)/libtests.a $(B)/libregistry.a \
 	$(B)/libexamples.a $(B)/libkeepsake.a
 $(TESTS): LIBS += -lcmocka -lhttp_parser
-$(BENCHES): %: %.o $(B)/libbench.a $(B)/libtests.a $(B)/libkeepsake.a
+$(BENCHES): %: %.o $(B)/libbench.a $(B)/libtests.a $(B)/libregistry.a $(B)/libkeepsake.a
+$(BENCHES): LIBS += -lm
+$(B)/bench/bench_app: LDFLAGS += -Wl,--wrap=env_posix
 
 $(B)/%.o: %.c Makefile
 	@echo "make $@"; mkdir -p $(@D)
