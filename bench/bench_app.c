@@ -15,6 +15,7 @@
  *     /api/bench/sequence?id=ID&n=100000&kind=inline   one orchestration, activity after activity
  *     /api/bench/fan?id=ID&n=10000               one orchestration, as many activities at once
  *     /api/bench/ended                           {"ended", "syncs", "syncNs"}, as of now
+ *     /api/bench/dump                            has callgrind begin to count anew (instructions.c)
  *
  * "ended" counts orchestrations of this process that came to their end, whether or not that is
  * committed yet. An id is 32 hex digits of a number.
@@ -24,6 +25,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <valgrind/callgrind.h>
 
 enum { FUNCTIONS_MAX = 128, LINKS = 5 };
 
@@ -185,6 +187,12 @@ static int http_ended(ks_http *h)
     return ks_reply_json(h, 200, answer);
 }
 
+static int http_dump(ks_http *h)
+{
+    CALLGRIND_DUMP_STATS; /* nothing, outside of valgrind */
+    return ks_reply_empty(h, 200);
+}
+
 static const ks_function bench_functions[] = {
     KS_ORCHESTRATION("Sleeper", sleeper),
     KS_ORCHESTRATION("InlineChain", inline_chain),
@@ -205,6 +213,7 @@ static const ks_function bench_functions[] = {
     KS_HTTP("BenchCount", "GET", "bench/count", 0, http_count),
     KS_HTTP("BenchFill", "GET", "bench/fill", 0, http_fill),
     KS_HTTP("BenchEnded", "GET", "bench/ended", 0, http_ended),
+    KS_HTTP("BenchDump", "GET", "bench/dump", 0, http_dump),
 };
 
 int main(int argc, char **argv)
