@@ -8,6 +8,7 @@
 #include "suite.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,7 +22,9 @@ enum {
     SETTLE_S = 120,
     PROBES_PER_S = 500,
     PROBE_CONNECTIONS = 16,
-    STORM_LIMIT_S = 240
+    STORM_LIMIT_S = 240,
+    STORM_TRIES = 3,
+    TIMEOUT_S = 30 /* of load.c */
 };
 #define FAR_PATH "/api/bench/open?closesAt=9000000000000"
 
@@ -102,25 +105,24 @@ static void run_held(struct run *r, struct program *p, uint64_t held)
     settle(p, "crowd.held");
 }
 
-/* All of them are there and open, and none has lost its timer: one that is due soon stands for all
- * here; the storm has each of them fire. */
-static void check_alive(struct program *p, int64_t open)
-{
-    int64_t found = program_number(p, "/api/Stats", "openCount");
-    if (found == open)
-        return;
-    fprintf(stderr, "bench: %lld registries were open, and %lld are after the start\n",
-            (long long)open, (long long)found);
-    exit(1);
-}
-
+/* That all are there is asked at once; that none has lost its timer is seen in the storm, where each
+ * has to fire. */
 static void run_restart(struct run *r, struct program *p, const char *metric, uint64_t held)
 {
-    int64_t open = program_number(p, "/api/Stats", "openCount");
+    char cpu[24];
+    int64_t before = program_number(p, "/api/Stats", "registryCount");
     program_kill(p);
     int64_t took_ns = program_start(p, open_for_long);
+    snprintf(cpu, sizeof cpu, "%s_cpu", metric);
     note(r, "crowd.start_after_kill", (double)held, metric, (double)took_ns / 1e9, "s");
-    check_alive(p, open);
+    note(r, "crowd.start_after_kill", (double)held, cpu,
+         (double)cost_of(p->service.pid).cpu_ns / 1e9, "s");
+    int64_t after = program_number(p, "/api/Stats", "registryCount");
+    if (after == before)
+        return;
+    fprintf(stderr, "bench: there were %lld registries, and after the start there are %lld\n",
+            (long long)before, (long long)after);
+    exit(1);
 }
 
 static void run_growth(struct run *r)
@@ -171,7 +173,7 @@ enum { CURVE_MAX = 200000 };
 /* Who asks, every few milliseconds, how many have fired. */
 struct probe {
     const char *path, *key;
-    int64_t base;
+    bool is_killed; /* the process, after they were all made */
     int64_t due_ms;
     size_t count;
     struct {
@@ -198,7 +200,7 @@ static void answer_probe(void *self, unsigned tag, int status, const char *body,
     memcpy(json, body, len);
     json[len] = 0;
     probe->curve[probe->count].late_s = (double)(wall_ms() - probe->due_ms) / 1e3;
-    probe->curve[probe->count++].fired = json_number(json, probe->key) - probe->base;
+    probe->curve[probe->count++].fired = json_number(json, probe->key);
 }
 
 static double late_s(const struct probe *probe, double fired)
@@ -240,9 +242,14 @@ static void watch_storm(struct run *r, struct program *p, struct probe *probe, c
         nap_ms(20);
     if (load_open(p->service.port, PROBE_CONNECTIONS, &l) < 0)
         fail(p->binary, -111);
-    int64_t fired = 0;
+    int64_t fired = 0, cpu_ns = cost_of(p->service.pid).cpu_ns;
     while (fired < (int64_t)timers && wall_ms() < probe->due_ms + STORM_LIMIT_S * 1000) {
         int err = load_run(l, &workload, plan, &result);
+        if (err == -ETIMEDOUT) {
+            histogram_add(&result.latency, (int64_t)TIMEOUT_S * 1000000000);
+            histogram_merge(&latency, &result.latency);
+            break;
+        }
         if (err < 0)
             fail(p->binary, err);
         if (wall_ms() >= probe->due_ms)
@@ -260,43 +267,56 @@ static void watch_storm(struct run *r, struct program *p, struct probe *probe, c
     note(r, row, n, "late_p50", late_s(probe, n * 0.5), "s");
     note(r, row, n, "late_p99", late_s(probe, n * 0.99), "s");
     note(r, row, n, "late_last", late_s(probe, n), "s");
+    note(r, row, n, "cpu", (double)(cost_of(p->service.pid).cpu_ns - cpu_ns) / 1e3 / n, "us");
     note(r, row, n, "request_p50", (double)histogram_at(&latency, 0.5) / 1e6, "ms");
     note(r, row, n, "request_p99", (double)histogram_at(&latency, 0.99) / 1e6, "ms");
     note(r, row, n, "request_worst", (double)latency.max_ns / 1e6, "ms");
     keep_curve(r, probe, row, late_s(probe, n));
 }
 
-/* How long that many will take, gauged by the first few; `path` lacks its time. */
-static int64_t due_after(struct program *p, const char *path, uint64_t timers, uint64_t *from)
+/* How long it takes to make so many, gauged by the first few. */
+static int64_t gauge_ms(struct program *p, const char *path, uint64_t few)
 {
-    uint64_t few = timers / 50;
     char far[80];
     snprintf(far, sizeof far, "%s9000000000000", path);
     int64_t start_ns = monotonic_ns();
-    program_get_many(p, far, *from, *from + few);
-    *from += few;
-    return wall_ms() + (monotonic_ns() - start_ns) * 50 / 1000000 * 2 + 15000;
+    program_get_many(p, far, 0, few);
+    return (monotonic_ns() - start_ns) / 1000000;
 }
 
-static void run_storm(struct run *r, const char *row, const char *path, struct probe *probe,
-                      bool is_killed)
+/* False when they were due before all of them were there; *lead_ms is then how long it takes. */
+static bool try_storm(struct run *r, const char *row, const char *path, struct probe *probe,
+                      int64_t *lead_ms)
 {
     struct program p;
-    uint64_t timers = r->is_quick ? QUICK : HELD, from = 0;
+    uint64_t timers = r->is_quick ? QUICK : HELD, few = timers / 50;
     char due[80];
     program_open(r, &p, "bench_app", open_for_long);
+    int64_t guess_ms = gauge_ms(&p, path, few) * 50 * 3 / 2 + 15000;
+    if (guess_ms > *lead_ms)
+        *lead_ms = guess_ms;
+    int64_t start_ms = wall_ms();
     probe->count = 0;
-    probe->due_ms = due_after(&p, path, timers, &from);
+    probe->due_ms = start_ms + *lead_ms;
     snprintf(due, sizeof due, "%s%lld", path, (long long)probe->due_ms);
-    program_get_many(&p, due, from, from + timers);
-    note(r, row, (double)timers, "before", (double)(probe->due_ms - wall_ms()) / 1e3, "s");
-    if (is_killed)
+    program_get_many(&p, due, few, few + timers);
+    if (probe->is_killed)
         run_restart(r, &p, "loaded", timers);
-    if (wall_ms() > probe->due_ms)
-        note_missing(row, "the machine is so busy that they were due before all were there");
-    else
+    *lead_ms = (wall_ms() - start_ms) * 3 / 2 + 15000;
+    bool is_in_time = wall_ms() < probe->due_ms;
+    if (is_in_time)
         watch_storm(r, &p, probe, row, timers);
     program_close(&p);
+    return is_in_time;
+}
+
+static void run_storm(struct run *r, const char *row, const char *path, struct probe *probe)
+{
+    int64_t lead_ms = 0;
+    for (int i = 0; i < STORM_TRIES; i++)
+        if (try_storm(r, row, path, probe, &lead_ms))
+            return;
+    note_missing(row, "the machine is so busy that they were due before all were there");
 }
 
 /* ---- the suites ---------------------------------------------------------------------------- */
@@ -312,9 +332,11 @@ void suite_crowd(struct run *r)
 void suite_storm(struct run *r)
 {
     static struct probe timers = {.path = "/api/bench/ended", .key = "ended"};
-    static struct probe registries = {.path = "/api/Stats", .key = "closedCount"};
+    static struct probe registries = {.path = "/api/Stats",
+                                      .key = "closedCount",
+                                      .is_killed = true};
     if (run_wants(r, "storm.timers"))
-        run_storm(r, "storm.timers", "/api/bench/sleep?due=", &timers, false);
+        run_storm(r, "storm.timers", "/api/bench/sleep?due=", &timers);
     if (run_wants(r, "storm.registries"))
-        run_storm(r, "storm.registries", "/api/bench/open?closesAt=", &registries, true);
+        run_storm(r, "storm.registries", "/api/bench/open?closesAt=", &registries);
 }

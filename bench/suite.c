@@ -1,5 +1,6 @@
 #include "suite.h"
 
+#include <errno.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -129,7 +130,10 @@ const char *program_get(struct program *p, const char *format, ...)
     va_start(args, format);
     vsnprintf(path, sizeof path, format, args);
     va_end(args);
-    check(p, client_ask(&p->client, &(struct ask){.path = path}, &a), &a);
+    int err = client_ask(&p->client, &(struct ask){.path = path}, &a);
+    if (err == -ECONNRESET) /* a connection that was idle for long is hung up */
+        err = client_ask(&p->client, &(struct ask){.path = path}, &a);
+    check(p, err, &a);
     return a.body;
 }
 
@@ -138,6 +142,9 @@ void program_get_many(struct program *p, const char *path, uint64_t from, uint64
     char request[512];
     struct answer a = {0};
     unsigned under_way = 0;
+    int err = client_connect(&p->client); /* a fresh one: it may have been idle for long */
+    if (err < 0)
+        fail(p->binary, err);
     while (from < until || under_way) {
         if (from < until && under_way < WINDOW) {
             uint64_t n = until - from < MANY ? until - from : MANY;
