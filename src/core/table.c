@@ -51,6 +51,14 @@ void table_free(struct table *t)
 
 /* ---- chains ---- */
 
+/* Of an entity only its key counts. */
+static uint64_t id_hash(const struct table *t, struct str id)
+{
+    const char *key = id.len && id.at[0] == '@' ? memchr(id.at + 1, '@', id.len - 1) : NULL;
+    size_t skip = key ? (size_t)(key + 1 - id.at) : 0;
+    return XXH3_64bits_withSeed(id.at + skip, id.len - skip, t->hash_seed);
+}
+
 static struct instance **id_chain(struct table *t, uint64_t hash)
 {
     if (t->old_by_id && (hash & t->old_mask) >= t->moved)
@@ -108,12 +116,23 @@ static void grow(struct table *t)
 
 struct instance *table_find(struct table *t, struct str id)
 {
-    uint64_t hash = XXH3_64bits_withSeed(id.at, id.len, t->hash_seed);
+    uint64_t hash = id_hash(t, id);
     struct instance *inst = *id_chain(t, hash);
     while (inst && (inst->id_hash != hash || inst->id_len != id.len ||
                     memcmp(inst->id, id.at, id.len) != 0))
         inst = inst->next_by_id;
     return inst;
+}
+
+void table_look_ahead(struct table *t, struct str key)
+{
+    uint64_t hash = id_hash(t, key);
+    for (struct instance *inst = *id_chain(t, hash); inst; inst = inst->next_by_id) {
+        __builtin_prefetch(&inst->name);
+        __builtin_prefetch(inst->id);
+        if (inst->id_hash == hash && inst->kind == INSTANCE_ENTITY)
+            __builtin_prefetch(inst->entity.doc.root);
+    }
 }
 
 struct instance *table_find_uid(struct table *t, uint64_t uid)
@@ -154,7 +173,7 @@ static void list_take(struct table_list *list, struct instance *inst)
 void table_add(struct table *t, struct instance *inst)
 {
     grow(t);
-    inst->id_hash = XXH3_64bits_withSeed(inst->id, inst->id_len, t->hash_seed);
+    inst->id_hash = id_hash(t, (struct str){inst->id, inst->id_len});
     struct instance **by_id = id_chain(t, inst->id_hash);
     struct instance **by_uid = uid_chain(t, inst->uid);
     inst->next_by_id = *by_id;
@@ -180,10 +199,10 @@ void table_remove(struct table *t, struct instance *inst)
     list_take(inst->dirty_sequence ? &t->dirty : &t->clean, inst);
 }
 
-void table_touch(struct table *t, struct instance *inst)
+void table_pass_over(struct table *t, struct instance *inst)
 {
-    if (inst->dirty_sequence || t->clean.newest == inst)
-        return;
+    assert(!inst->dirty_sequence);
+    inst->is_used = false;
     list_take(&t->clean, inst);
     list_push(&t->clean, inst);
 }
