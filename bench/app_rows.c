@@ -129,8 +129,8 @@ void suite_app(struct run *r)
 
 /* ---- a slow disk --------------------------------------------------------------------------- */
 
-/* A turn is one sync and, for each request of it, the time that its step takes; so much goes through
- * when every turn has all connections' requests. */
+/* A turn is one sync and, for each request of it, the time that its step takes. What is predicted
+ * goes through when every turn has all connections' requests. */
 static void run_slow(struct run *r, struct program *p, const char *row, unsigned connections)
 {
     static struct spread spread = {.count = SLOW_SPREAD};

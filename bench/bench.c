@@ -3,8 +3,8 @@
  *     bench [--quick] [--large] [--only ROW] [--report] [--seconds N] [--registry PATH] [--out DIR]
  *
  * It runs the suites (suite.h), and makes of their figures DIR/figures.csv, plots beside it, and
- * the tables in DIR/../BENCHMARKS.md, if that is there. DIR is docs/bench; build/bench with --quick,
- * which takes a minute, and whose figures are only good for seeing that all of it works.
+ * the tables in DIR/../BENCHMARKS.md, if that is there. DIR is docs/bench, or build/bench with
+ * --quick, which takes a minute, and whose figures only show that all of it works.
  *
  *   --only ROW   measures that row or suite alone - http, http.Add, engine.step, crowd.held, storm,
  *                slow_disk, small - and keeps all other figures as they are in DIR

@@ -105,8 +105,8 @@ static void run_held(struct run *r, struct program *p, uint64_t held)
     settle(p, "crowd.held");
 }
 
-/* That all are there is asked at once; that none has lost its timer is seen in the storm, where each
- * has to fire. */
+/* That all are there is asked at once; that none has lost its timer is seen in the storm, where
+ * each has to fire. */
 static void run_restart(struct run *r, struct program *p, const char *metric, uint64_t held)
 {
     char cpu[24];
@@ -227,8 +227,8 @@ static void keep_curve(struct run *r, const struct probe *probe, const char *row
     }
 }
 
-/* Probes from a second before they are due until all have fired; the latencies of what was asked for
- * in the half seconds from then to then. */
+/* Probes from a second before they are due until all have fired. The latencies are of what was
+ * asked in the half seconds from when they were due to when the last had fired. */
 static void watch_storm(struct run *r, struct program *p, struct probe *probe, const char *row,
                         uint64_t timers)
 {

@@ -15,12 +15,10 @@
  */
 #include "../tests/client.h"
 
-#include <assert.h>
-#include <dirent.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 enum { REQUESTS = 32, TIMES = 11, GROUP = 16, REGISTRIES = 64, ITEMS = 5, SLACK_PERCENT = 5 };
 static const char bounds_path[] = "bench/instructions.txt";
@@ -46,6 +44,18 @@ static _Noreturn void fail(const char *what)
     exit(1);
 }
 
+static void find_beside(char *ret, size_t size, const char *name)
+{
+    char here[PATH_MAX];
+    ssize_t n = readlink("/proc/self/exe", here, sizeof here - 1);
+    if (n < 0)
+        fail("where am I?");
+    here[n] = 0;
+    *strrchr(here, '/') = 0;
+    if ((size_t)snprintf(ret, size, "%s/%s", here, name) >= size)
+        fail("too long a path");
+}
+
 /* ---- the server under callgrind ------------------------------------------------------------ */
 
 static void start(struct world *w, const char *binary)
@@ -57,9 +67,20 @@ static void start(struct world *w, const char *binary)
         fail("no folder or no port");
     snprintf(out, sizeof out, "--callgrind-out-file=%s/calls", w->service.folder);
     snprintf(port, sizeof port, "%u", w->service.port);
-    const char *argv[] = {"/usr/bin/env", "valgrind", "-q", "--vgdb=no", "--tool=callgrind",
-                          "--separate-threads=yes", out, binary, "start", "--port", port, "--data",
-                          w->service.data, NULL};
+    const char *argv[] = {"/usr/bin/env",
+                          "valgrind",
+                          "-q",
+                          "--vgdb=no",
+                          "--tool=callgrind",
+                          "--separate-threads=yes",
+                          out,
+                          binary,
+                          "start",
+                          "--port",
+                          port,
+                          "--data",
+                          w->service.data,
+                          NULL};
     const char *settings[] = {"REGISTRY_OPEN_FOR=1h", NULL};
     if (process_start(argv, settings, w->service.output, &w->service.pid) < 0)
         fail("no process");
@@ -202,8 +223,7 @@ int main(int argc, char **argv)
     struct count counts[2 * KINDS];
     char binary[PATH_MAX];
     int failed = 0;
-    snprintf(binary, sizeof binary, "%.*sbench_app", (int)(strrchr(argv[0], '/') + 1 - argv[0]),
-             argv[0]);
+    find_beside(binary, sizeof binary, "bench_app");
     start(&w, binary);
     prepare(&w);
     count_all(&w, counts);
@@ -214,7 +234,8 @@ int main(int argc, char **argv)
         bool is_too_many = n > bound + bound * SLACK_PERCENT / 100;
         failed += is_too_many;
         printf("%-7s %2u a pass: %6ld instructions, %ld are noted%s\n", names[counts[i].kind],
-               counts[i].group, n, bound, is_too_many ? ": TOO MANY; see bench/instructions.c" : "");
+               counts[i].group, n, bound,
+               is_too_many ? ": TOO MANY; see bench/instructions.c" : "");
     }
     if (argc == 2 && strcmp(argv[1], "--update") == 0) {
         update(counts);
