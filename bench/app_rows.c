@@ -8,7 +8,13 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { BATCH = 10000, LARGE_ITEMS = 1000000, SLOW_SYNC_US = 2000, SLOW_SPREAD = 10000 };
+enum {
+    BATCH = 10000,
+    LARGE_ITEMS = 1000000,
+    SLOW_SYNC_US = 2000,
+    SLOW_SPREAD = 10000,
+    SETTLE_S = 60
+};
 
 /* ---- orchestrations ------------------------------------------------------------------------ */
 
@@ -96,6 +102,8 @@ static void run_entities(struct run *r, struct program *p)
     uint64_t large = r->is_quick ? LARGE_ITEMS / 10 : LARGE_ITEMS;
     program_get_many(p, "/api/bench/fill?id=small", 0, 10);
     program_get_many(p, "/api/bench/fill?id=large", 0, large);
+    if (!r->is_quick && !program_settle(p, SETTLE_S))
+        printf("%-28s the checkpoint did not catch up in %d s\n", "engine.entity", SETTLE_S);
     run_entity(r, p, "small", 10);
     run_entity(r, p, "large", large);
 }
