@@ -90,6 +90,7 @@ test("a list closes by itself and says so", async ({ browser }) => {
     await expectText(page, "#sealed-how", /^Closed \d\d:\d\d\. Its time was up, so it closed by itself\.$/);
     await expectText(page, "#say", "The list is closed. Its time was up, so it closed by itself.");
     assert.deepEqual(await page.locator("#late-items .text").allTextContents(), ["Half a tho"]);
+    assert.deepEqual(await page.locator("#late-items small").allTextContents(), ["The list closed before it was added."]);
     assert.equal(await page.locator("#add").isVisible(), false);
     assert.equal(await page.locator("#finish").isVisible(), false);
     await expectItems(page, ["Just in time"]);

@@ -1,7 +1,7 @@
 // home.js - the start: open a list, the numbers, the lists of this device
-import { $, post, put, say, make, count, isPassing, newKey, wreath } from "./page.js";
+import { $, post, put, say, make, bin, count, isPassing, newKey, wreath } from "./page.js";
 import { follow } from "./live.js";
-import { lists, forget } from "./device.js";
+import { lists, forget, gifts, dropGift } from "./device.js";
 import { serverSays, isKnown, now, moment } from "./clock.js";
 
 const COUNTS = ["openCount", "itemsCount", "registryCount", "closedCount"];
@@ -26,9 +26,9 @@ function showRecent() {
   $("recent-list").replaceChildren(...known.map((list) => {
     const { title, detail } = describe(list);
     const link = make("a", { href: `#${list.id}` }, make("b", { dir: "auto" }, title), make("small", {}, detail));
-    const remove = make("button", { type: "button", "aria-label": `Forget: ${title}`, title: "Forget it on this device" }, "✕");
-    remove.addEventListener("click", () => {
+    const remove = bin(`Forget: ${title}`, "Forget it on this device", () => {
       forget(list.id);
+      gifts(list.id).forEach((gift) => dropGift(list.id, gift.key));
       showRecent();
       say("Forgotten on this device. The list itself is kept.");
       ($("recent-list").querySelector("button") ?? $("open")).focus();
