@@ -1,15 +1,11 @@
 // home.js - the start: open a list, the numbers, the lists of this device
 import { $, post, put, say, make, bin, count, isPassing, newKey, wreath } from "./page.js";
 import { follow } from "./live.js";
+import { showNumbers } from "./numbers.js";
 import { lists, forget, gifts, dropGift } from "./device.js";
 import { serverSays, isKnown, now, moment } from "./clock.js";
 
-const COUNTS = ["openCount", "itemsCount", "registryCount", "closedCount"];
 let stream = null, opening = null;
-
-function showNumbers(data) {
-  for (const name of COUNTS) put(`n-${name}`, (data[name] ?? 0).toLocaleString());
-}
 
 function describe(list) {
   const isOpen = !list.closed && Date.parse(list.closesAt) > (isKnown() ? now() : Date.now());

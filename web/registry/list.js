@@ -2,6 +2,7 @@
 import { $, post, put, say, make, bin, count, newKey, afterPaint, wreath } from "./page.js";
 import { follow } from "./live.js";
 import { outbox } from "./outbox.js";
+import { askNumbers, stopNumbers } from "./numbers.js";
 import { draw } from "./qr.js";
 import * as device from "./device.js";
 import { serverSays, isKnown, now, hasSlept, format, inWords, moment } from "./clock.js";
@@ -280,6 +281,7 @@ const on = {
       showClosed(data);
     }
     tick();
+    askNumbers();
   },
   refused() { list.lost(); },
 };
@@ -306,7 +308,11 @@ $("finish").addEventListener("click", finish);
 $("finish").addEventListener("blur", () => { if (list) disarm(); });
 $("copy").addEventListener("click", copy);
 $("link").addEventListener("focus", () => $("link").select());
-document.addEventListener("visibilitychange", () => { if (list && !document.hidden) tick(); });
+document.addEventListener("visibilitychange", () => {
+  if (!list || document.hidden) return;
+  tick();
+  askNumbers();
+});
 
 export const view = {
   enter(id, lost) {
@@ -323,6 +329,7 @@ export const view = {
   leave() {
     list.stream.stop();
     list.box.stop();
+    stopNumbers();
     clearTimeout(list.timer);
     clearTimeout(list.newsTimer);
     clearTimeout(list.armed);
