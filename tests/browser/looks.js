@@ -133,6 +133,40 @@ test("arriving gifts move nothing that is there", async ({ browser, registry }) 
   assert.deepEqual(await places(), before);
 });
 
+test("a gift that waits has room for its words, and what is said of it, at 320 pixels", async ({ browser, registry }) => {
+  const id = await registry.open();
+  const page = await visit(browser, `${registry.url}/#${id}`, { viewport: { width: 320, height: 640 } });
+  await expectText(page, "#count", "0 gifts");
+  await page.route("**/api/Add/*", (route) => route.abort());
+  await page.getByLabel("Add a gift").fill("A sled, the red one");
+  await page.keyboard.press("Enter");
+  await expectText(page, "#items .waiting small", "waits for the connection");
+  const [row, text] = await Promise.all(["#items li", "#items .text"].map((place) => page.locator(place).boundingBox()));
+  assert.ok(text.width > row.width * 0.6, `${text.width} of ${row.width} pixels`);
+});
+
+test("what stands in the wreath stays in it, a date too", async ({ browser, registry }) => {
+  const id = await registry.open();
+  for (const width of [320, 820, 1280]) {
+    const page = await visit(browser, `${registry.url}/#${id}`, { viewport: { width, height: 900 } });
+    await expectText(page, "#count", "0 gifts");
+    for (const [time, words, isLong] of [["4:59", "left to add gifts"], ["12:34:56", "left to add gifts", true],
+      ["6 days 23 h", "left to add gifts", true], ["Closed", "22 November 2026 at 12:33", true]]) {
+      const far = await page.evaluate(([time, words, isLong]) => {
+        const range = document.createRange(), $ = (id) => document.getElementById(id);
+        $("time").textContent = time;
+        $("time").classList.toggle("long", !!isLong);
+        $("time-words").textContent = words;
+        const box = $("wreath").getBoundingClientRect(), x = box.x + box.width / 2, y = box.y + box.height / 2;
+        range.selectNodeContents(document.querySelector(".face"));
+        return Math.max(...[...range.getClientRects()].flatMap((r) => [r.left - x, r.right - x].map((it) => Math.abs(it)))) / (box.width / 2);
+      }, [time, words, isLong]);
+      assert.ok(far < 0.66, `${time}, ${words} at ${width}: ${far.toFixed(2)} of the way to the rim`); // the needles begin at 0.6
+    }
+    await page.context().close();
+  }
+});
+
 test("who asks for less motion gets none", async ({ browser, registry }) => {
   const id = await registry.open();
   const page = await visit(browser, `${registry.url}/#${id}`, { reducedMotion: "reduce" });

@@ -225,6 +225,7 @@ async function finish() {
   if (status === 409) say("It was closed already.");
   else if (status === 0) put("finish-problem", "Keepsake cannot be reached just now. Try again in a moment.");
   else put("finish-problem", `It was not finished. ${body.detail ?? `The server answered ${status}.`}`);
+  $("finish-problem").scrollIntoView({ block: "nearest" });
 }
 
 /* ---- sharing ---- */

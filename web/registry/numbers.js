@@ -3,7 +3,7 @@
 // At the start they come as a stream. A list's page has a stream of its own, and browsers have six
 // connections for a site: so there they are asked for, soon after the list has changed and each few
 // seconds while somebody looks.
-import { put } from "./page.js";
+import { $, put } from "./page.js";
 
 const NAMES = ["openCount", "itemsCount", "registryCount", "closedCount"], AGAIN_MS = 4000, SOON_MS = 400;
 let timer = 0, isSoon = false, turn = 0;
@@ -11,6 +11,7 @@ let timer = 0, isSoon = false, turn = 0;
 export function showNumbers(data) {
   for (const name of NAMES)
     for (const place of ["n", "all"]) put(`${place}-${name}`, (data[name] ?? 0).toLocaleString());
+  $("all-numbers").classList.remove("unknown");
 }
 
 async function ask() {
