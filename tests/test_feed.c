@@ -1,7 +1,8 @@
 /* test_feed.c - what a listener is told when a commit fails, and when the store was away
  *
  * The app's own feed says how many items a list has. A failed commit may or may not be found on the
- * disk when the store is opened again; nobody is told before it is known, and then as it is there. */
+ * disk when the store is opened again; nobody is told before it is known, and then as it is there.
+ */
 #include "hub.h"
 
 #include <setjmp.h>
