@@ -705,6 +705,21 @@ static void a_timer_fires_once_however_often_it_slept(void **state)
     hub_expect(h, "/api/list/d", "[\"due\"]");
 }
 
+/* They are all due at the same time, so no look at a time of its own would bring fewer. */
+static void many_timers_far_away_are_not_all_read(void **state)
+{
+    struct hub *h = *state;
+    enum { MANY = 3000 };
+    for (int i = 0; i < MANY; i++)
+        assert_int_equal(hub_ask(h, "POST", "86400000", "/api/start/Sleeper/s%d", i)->status, 202);
+    hub_crash(h);
+    hub_expect(h, "/api/list/s0", "none");
+    assert_true(h->partition->timers.sleeper_count <= 1000);
+    hub_advance(h, 86400000);
+    for (int i = 0; i < MANY; i++)
+        assert_string_equal(hub_ask(h, "GET", NULL, "/api/list/s%d", i)->body, "[\"fired\"]");
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 #define TEST_TINY(name) cmocka_unit_test_setup_teardown(name, set_up_tiny, tear_down)
 #define TEST_SHORT(name) cmocka_unit_test_setup_teardown(name, set_up_short, tear_down)
@@ -752,6 +767,7 @@ int main(void)
         TEST_TINY(a_deadline_is_due_again_for_one_that_is_let_go),
         TEST_TINY(a_timer_is_not_forgotten_behind_a_million_others),
         TEST_TINY(a_timer_fires_once_however_often_it_slept),
+        TEST_TINY(many_timers_far_away_are_not_all_read),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
