@@ -705,6 +705,20 @@ static void a_timer_fires_once_however_often_it_slept(void **state)
     hub_expect(h, "/api/list/d", "[\"due\"]");
 }
 
+static void what_is_not_saved_yet_stays_when_all_else_was_let_go(void **state)
+{
+    struct hub *h = *state;
+    hub_post(h, "/api/list/a/add", "1");
+    hub_post(h, "/api/list/b/add", "1");
+    struct instance *b = table_find(&h->partition->table, STR("@list@b"));
+    assert_non_null(b);
+    table_dirty(&h->partition->table, b, 1);
+    h->partition->limits.memory_bytes = 1;
+    assert_true(hub_pass(h));
+    assert_int_equal(partition_stats(h->partition).instances, 1);
+    table_clean(&h->partition->table, b);
+}
+
 /* They are all due at the same time, so no look at a time of its own would bring fewer. */
 static void many_timers_far_away_are_not_all_read(void **state)
 {
@@ -768,6 +782,7 @@ int main(void)
         TEST_TINY(a_timer_is_not_forgotten_behind_a_million_others),
         TEST_TINY(a_timer_fires_once_however_often_it_slept),
         TEST_TINY(many_timers_far_away_are_not_all_read),
+        TEST(what_is_not_saved_yet_stays_when_all_else_was_let_go),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
