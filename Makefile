@@ -51,7 +51,9 @@ $(B)/examples: $(B)/apps/examples/main.o $(B)/libexamples.a $(B)/libkeepsake.a
 $(TESTS): $(B)/%: $(B)/tests/%.o $(B)/libtests.a $(B)/libregistry.a \
 	$(B)/libexamples.a $(B)/libkeepsake.a
 $(TESTS): LIBS += -lcmocka -lhttp_parser
-$(BENCHES): %: %.o $(B)/libbench.a $(B)/libtests.a $(B)/libkeepsake.a
+$(BENCHES): %: %.o $(B)/libbench.a $(B)/libtests.a $(B)/libregistry.a $(B)/libkeepsake.a
+$(BENCHES): LIBS += -lm
+$(B)/bench/bench_app: LDFLAGS += -Wl,--wrap=env_posix
 
 $(B)/%.o: %.c Makefile
 	@echo "make $@"; mkdir -p $(@D)
@@ -92,15 +94,15 @@ test_programs = $(patsubst tests/%.c,build/$(1)/%,$(filter tests/test_%,$(MAINS)
 RUNS = $(call test_programs,asan) $(call test_programs,release)
 test:
 	@tools/packages build test
-	@$(MAKE) V=release tests
+	@$(MAKE) V=release tests build/release/bench/instructions build/release/bench/bench_app
 	@$(MAKE) V=asan tests
 	@tools/run-tests $(filter $(SLOW),$(RUNS)) "build/release/crash_loop --rounds 30" \
-		tests/browser/run \
+		tests/browser/run build/release/bench/instructions \
 		$(filter-out $(SLOW),$(RUNS))
 bench:
 	@tools/packages build test
 	@$(MAKE) V=release benches
-	@exec build/release/bench/bench
+	@exec build/release/bench/bench $(ARGS)
 lint:
 	@tools/packages build test lint
 	+@tools/lint

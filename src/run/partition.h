@@ -8,7 +8,8 @@
  * all it leads to, before the next request is looked at. What is due has happened before anybody
  * looks: partition_look() fires the due timers of what it looks at first.
  *
- * A pass has a budget. What it cannot step any more is part of its commit, and first in the next.
+ * A pass has a budget, of which due timers get at most half. What it cannot step any more is part
+ * of its commit, and first in the next.
  *
  * States:
  *

@@ -364,7 +364,7 @@ int checkpoint_sequence(struct checkpoint *c, uint64_t uid, uint64_t *ret, char 
 }
 
 int checkpoint_due(struct checkpoint *c, const struct due_range *range,
-                   void (*each)(void *ctx, const struct due *due), void *ctx, char *ret_why,
+                   bool (*each)(void *ctx, const struct due *due), void *ctx, char *ret_why,
                    size_t why_size)
 {
     if (!c->reader.db)
@@ -377,8 +377,12 @@ int checkpoint_due(struct checkpoint *c, const struct due_range *range,
         while ((result = sqlite3_step(statement)) == SQLITE_ROW) {
             struct due due = {.uid = (uint64_t)sqlite3_column_int64(statement, 0),
                               .wake_ms = sqlite3_column_int64(statement, 1)};
-            if (!uid_set_has(range->except[0], due.uid) && !uid_set_has(range->except[1], due.uid))
-                each(ctx, &due);
+            bool is_gone = uid_set_has(range->except[0], due.uid) ||
+                           uid_set_has(range->except[1], due.uid);
+            if (!is_gone && !each(ctx, &due)) {
+                result = SQLITE_DONE;
+                break;
+            }
         }
         sqlite3_reset(statement);
     }

@@ -160,7 +160,7 @@ static int journal_load_uid(struct store *s, uint64_t uid, struct instance **ret
 }
 
 static int journal_due(struct store *s, int64_t from_ms, int64_t until_ms,
-                       void (*each)(void *ctx, const struct due *due), void *ctx)
+                       bool (*each)(void *ctx, const struct due *due), void *ctx)
 {
     struct journal *j = of(s);
     struct due_range range = {.from_ms = from_ms,
