@@ -14,7 +14,7 @@
 #include <string.h>
 
 #define FOLDER "/data/hub"
-enum { SYNC_NS = 130000, ROUND_NS = 20000, ROUNDS_AT_ONCE_MAX = 100000 };
+enum { SYNC_NS = 130000, ROUND_NS = 20000, ROUNDS_AT_ONCE_MAX = 100000, ID_BYTES = 16 };
 
 /* ---- every way to end ---- */
 
@@ -127,11 +127,14 @@ static int64_t env_boot_ns(void *self)
     return ((struct sim *)self)->now_ns;
 }
 
+/* Ids, which clients see, are of a stream of their own: how many salts the journal takes depends on
+ * how its records happen to fill segments. */
 static void env_random(void *self, void *ret_bytes, size_t len)
 {
     struct sim *s = self;
+    uint64_t *stream = len == ID_BYTES ? &s->random_ids : &s->random;
     for (size_t i = 0; i < len; i++)
-        ((uint8_t *)ret_bytes)[i] = (uint8_t)mix64(&s->random);
+        ((uint8_t *)ret_bytes)[i] = (uint8_t)mix64(stream);
 }
 
 static void take_time(struct sim *s, int64_t ns)

@@ -232,6 +232,7 @@ void run_once(const struct run_options *options, struct run_result *ret)
     the_sim = s;
     s->seed = options->seed;
     s->random = options->seed ^ 0x5bd1e995;
+    s->random_ids = ~s->random;
     s->now_ns = 1000 * MS_NS;
     s->is_tracing = options->is_tracing;
     if (options->tape)

@@ -69,7 +69,7 @@ struct sim {
     bool is_calm;     /* faults are over */
     bool is_timeless; /* work takes no time, so that more or less of it makes no difference */
     uint64_t hash;
-    uint64_t random; /* ids, salts */
+    uint64_t random, random_ids; /* salts and seeds; ids */
 
     int64_t now_ns; /* of the boot clock */
     int64_t wall_ahead_ms;
