@@ -20,6 +20,7 @@ struct chaos {
     int64_t last_clock_ms;        /* of the engine, as last seen */
     bool is_running, was_own_end;
     enum death last_end;
+    int64_t last_end_ns;
     bool is_trial;     /* a bit was flipped in a copy */
     char refusal[600]; /* of the last start */
 };
@@ -216,11 +217,32 @@ static bool pick_last_record(struct sim *s, const struct disk_name **ret_name, s
     return true;
 }
 
+/* In the checkpoint's log, which may have been on its way into the checkpoint. */
+static bool pick_of_log(struct sim *s, const struct disk_name **ret_name, size_t *ret_byte)
+{
+    const struct disk *d = &s->disk;
+    for (size_t i = 0; i < d->shown.count; i++) {
+        const struct disk_name *name = &d->shown.at[i];
+        size_t len = d->nodes[name->node].shown.len;
+        if (!strstr(name->path, "-wal") || !len)
+            continue;
+        *ret_name = name;
+        *ret_byte = draw(s, (uint32_t)len);
+        return true;
+    }
+    return false;
+}
+
 static void pick_byte(struct sim *s, const struct disk_name **ret_name, size_t *ret_byte)
 {
     const struct disk *d = &s->disk;
-    if (once_in(s, 3) && pick_last_record(s, ret_name, ret_byte)) {
+    uint32_t where = draw(s, 4);
+    if (where == 3 && pick_last_record(s, ret_name, ret_byte)) {
         PROBE("a bit of the last record flipped");
+        return;
+    }
+    if (where == 2 && pick_of_log(s, ret_name, ret_byte)) {
+        PROBE("a bit of the checkpoint's log flipped");
         return;
     }
     *ret_name = &d->shown.at[draw(s, (uint32_t)d->shown.count)];
@@ -245,8 +267,7 @@ static void try_flipped(struct sim *s)
     size_t byte;
     pick_byte(s, &name, &byte);
     size_t len = d->nodes[name->node].shown.len;
-    /* Not in the checkpoint's log: docs/RELIABILITY.md, what is open. */
-    if (byte < len && !strstr(name->path, "-wal")) {
+    if (byte < len) {
         tell(s, "trial: bit flipped at %zu of %s", byte, name->path);
         disk_flip(d, name->node, byte, draw(s, 8));
         c->is_trial = true;
@@ -276,14 +297,22 @@ static void try_flipped(struct sim *s)
     sim_forget(s, EV_START);
 }
 
+/* Only if all is known, and nothing else was wrong: a last record whose mark could not be written
+ * may be damaged and nobody can tell. */
+static bool may_try(const struct sim *s)
+{
+    const struct chaos *c = s->chaos;
+    return !s->is_calm && s->swarm.may_flip && c->last_end == DEATH_KILLED && s->stats.starts &&
+           !model_is_unknown(s) && !programs_are_unknown(s) && s->disk.shown.count > 3 &&
+           c->last_end_ns - c->last_fault_ns > 1000 * MS_NS;
+}
+
 static void start(struct sim *s)
 {
     struct process *p = s->process;
     if (p->is_up)
         return;
-    if (!s->is_calm && s->swarm.may_flip && s->chaos->last_end == DEATH_KILLED && s->stats.starts &&
-        !model_is_unknown(s) && !programs_are_unknown(s) && s->disk.shown.count > 3 &&
-        once_in(s, 4))
+    if (may_try(s) && once_in(s, 4))
         try_flipped(s);
     /* Troubles that follow each other are those that nobody thought of. */
     uint32_t times = s->chaos->was_own_end ? 2 : 4;
@@ -361,6 +390,7 @@ void chaos_process_over(struct sim *s, enum death how, const char *why)
         c->last_clock_ms = clock_ms;
     }
     c->is_running = false;
+    c->last_end_ns = s->now_ns;
     c->was_own_end = how == DEATH_OWN;
     c->last_end = how == DEATH_OWN ? DEATH_POWER : how; /* after a failed sync, who knows */
     if (c->is_trial) {
