@@ -7,6 +7,7 @@
 #include "sim/model.h"
 #include "sim/programs.h"
 #include "sim/vfs.h"
+#include "sim/web.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -404,6 +405,7 @@ struct process *process_new(struct sim *s, const ks_function *functions)
                           .disk_list = env_list,
                           .disk_lock = env_lock,
                           .submit = env_submit,
+                          .exchange = web_exchange,
                           .sqlite_vfs = SIM_VFS_NAME};
     return p;
 }

@@ -7,6 +7,7 @@
 #include "sim/heap.h"
 #include "sim/model.h"
 #include "sim/programs.h"
+#include "sim/web.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -171,6 +172,7 @@ static void in_the_end(struct sim *s)
     loop(s, s->now_ns + (s->swarm.open_ms + 900000) * MS_NS);
     for (int i = 0; i < 40 && programs_nudge(s); i++)
         loop(s, s->now_ns + 800000 * MS_NS);
+    loop(s, s->now_ns + 900000 * MS_NS); /* what they told to come later */
     if (clients_pending(s))
         violated(s, "%zu requests were never answered", clients_pending(s));
     model_audit(s, true);
@@ -223,6 +225,7 @@ static void sim_free_all(struct sim *s)
     programs_free(s->programs);
     model_free(s->model);
     chaos_free(s->chaos);
+    web_free(s->web);
     disk_free(&s->disk);
     sim_free(s->events);
     sim_free(s);
@@ -247,6 +250,7 @@ void run_once(const struct run_options *options, struct run_result *ret)
     s->model = model_new(s);
     s->programs = programs_new(s);
     s->chaos = chaos_new(s);
+    s->web = web_new(s);
     disk_mkdir(&s->disk, "/data");
     disk_sync_dir(&s->disk, "");
     if (setjmp(s->end) == 0)

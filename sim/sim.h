@@ -85,6 +85,7 @@ struct sim {
     struct model *model;
     struct programs *programs;
     struct chaos *chaos;
+    struct web *web;
 
     struct sim_stats stats;
     jmp_buf end;
