@@ -10,6 +10,7 @@
 #include <string.h>
 
 #define EXCUSE_NS (40000 * MS_NS)
+enum { NEVER_MS_OR_SO = 1 << 30 };
 enum { HEAP_MAX_BYTES = 96 << 20, DISK_MAX_BYTES = 256 << 20 };
 
 struct chaos {
@@ -57,7 +58,9 @@ static void draw_limits(struct sim *s)
     w->options.segment_bytes = ONE_OF(s, 128u << 10, 32u << 10, 64u << 10, 512u << 10);
     w->options.first_bytes = ONE_OF(s, 32u << 10, 8u << 10, 16u << 10);
     w->options.checkpoint_bytes = ONE_OF(s, 256u << 10, 1, 8u << 10, 64u << 10);
-    w->options.checkpoint_ms = ONE_OF(s, 10000, 1, 1000, 60000);
+    w->options.checkpoint_ms = ONE_OF(s, 10000, 1, 1000, 60000, NEVER_MS_OR_SO);
+    if (w->options.checkpoint_ms == NEVER_MS_OR_SO)
+        w->options.checkpoint_bytes = 1 << 30;
 }
 
 void chaos_draw_swarm(struct sim *s)
@@ -79,6 +82,8 @@ void chaos_draw_swarm(struct sim *s)
     w->may_flip = draw(s, 2);
     w->may_jump = draw(s, 2);
     w->may_close = draw(s, 2);
+    w->may_lie = once_in(s, 8);
+    w->may_starve = once_in(s, 4);
     w->are_writes_odd = once_in(s, 4);
     w->slow_once_in = ONE_OF(s, 0, 0, 50, 1000);
     w->evict_once_in = ONE_OF(s, 0, 1, 2, 10);
@@ -111,6 +116,7 @@ void chaos_calm(struct sim *s)
 {
     s->is_calm = true;
     memset(&s->disk.faults, 0, sizeof s->disk.faults);
+    heap_fail_in(0);
     s->process->ends_in = 0;
     s->chaos->last_fault_ns = s->now_ns;
     sim_forget(s, EV_CRASH);
@@ -140,14 +146,26 @@ static void crash(struct sim *s)
     }
 }
 
-enum fault { F_NONE, F_SYNC, F_SYNC_DIR, F_WRITE, F_READ, F_FULL, F_JUMP, FAULTS };
+enum fault {
+    F_NONE,
+    F_SYNC,
+    F_SYNC_DIR,
+    F_WRITE,
+    F_READ,
+    F_FULL,
+    F_JUMP,
+    F_LIE,
+    F_STARVE,
+    FAULTS
+};
 
 static bool may(const struct sim *s, enum fault fault)
 {
     const struct swarm *w = &s->swarm;
     const bool is_allowed[FAULTS] = {
         [F_SYNC] = w->may_fail_sync, [F_SYNC_DIR] = w->may_fail_sync, [F_WRITE] = w->may_fail_write,
-        [F_READ] = w->may_fail_read, [F_FULL] = w->may_be_full,       [F_JUMP] = w->may_jump};
+        [F_READ] = w->may_fail_read, [F_FULL] = w->may_be_full,       [F_JUMP] = w->may_jump,
+        [F_LIE] = w->may_lie,        [F_STARVE] = w->may_starve};
     return is_allowed[fault];
 }
 
@@ -180,6 +198,12 @@ static void fault(struct sim *s)
     case F_JUMP:
         s->wall_ahead_ms += ((int64_t)draw(s, 7200) - 3600) * (once_in(s, 4) ? 100000 : 1000);
         PROBE("wall clock jumped");
+        break;
+    case F_LIE:
+        f->lie_sync = 1 + draw(s, 20);
+        break;
+    case F_STARVE:
+        heap_fail_in(1 + draw(s, once_in(s, 2) ? 100 : 5000));
         break;
     case F_NONE:
     case FAULTS:
@@ -253,29 +277,54 @@ static void pick_byte(struct sim *s, const struct disk_name **ret_name, size_t *
         *ret_byte = draw(s, 4096) + (len / 4096 > 1 ? 4096 * (size_t)draw(s, 2) : 0);
 }
 
-/* Whatever is flipped, in a copy of the disk: refused by name, or nothing is different. */
-static void try_flipped(struct sim *s)
+/* A bit flips, a block was written to the wrong place, or to none. False: not this time. */
+static bool damage(struct sim *s)
+{
+    struct disk *d = &s->disk;
+    const struct disk_name *name, *from;
+    size_t byte, from_byte;
+    pick_byte(s, &name, &byte);
+    size_t len = d->nodes[name->node].shown.len;
+    uint32_t how = draw(s, 4);
+    if (byte >= len)
+        return false;
+    if (how < 2) {
+        tell(s, "trial: bit flipped at %zu of %s", byte, name->path);
+        disk_flip(d, name->node, byte, draw(s, 8));
+        return true;
+    }
+    byte -= byte % 4096;
+    if (how == 2) {
+        tell(s, "trial: block lost at %zu of %s", byte, name->path);
+        disk_misplace(d, name->node, byte, NULL, 0);
+        PROBE("a block was lost");
+        return true;
+    }
+    pick_byte(s, &from, &from_byte);
+    from_byte -= from_byte % 4096;
+    tell(s, "trial: block at %zu of %s is at %zu of %s", from_byte, from->path, byte, name->path);
+    disk_misplace(d, name->node, byte, &d->nodes[from->node], from_byte);
+    PROBE("a block was written to the wrong place");
+    return true;
+}
+
+/* In a copy of the disk: refused by name, or nothing is different. */
+static void try_damaged(struct sim *s)
 {
     struct chaos *c = s->chaos;
     struct disk *d = &s->disk;
     disk_tidy(d);
     struct disk_copy *copy = disk_copy(d);
-    const struct disk_name *name;
     struct disk_faults faults = d->faults;
     int64_t last_clock_ms = c->last_clock_ms;
     enum death last_end = c->last_end;
-    size_t byte;
-    pick_byte(s, &name, &byte);
-    size_t len = d->nodes[name->node].shown.len;
-    if (byte < len) {
-        tell(s, "trial: bit flipped at %zu of %s", byte, name->path);
-        disk_flip(d, name->node, byte, draw(s, 8));
+    if (damage(s)) {
         c->is_trial = true;
         c->refusal[0] = 0;
         memset(&d->faults, 0, sizeof d->faults);
         model_trial(s, true);
         if (process_start(s)) {
-            PROBE("a flipped bit changed nothing");
+            PROBE("a damage changed nothing");
             model_audit(s, true);
             programs_audit(s);
             if (s->process->is_up)
@@ -297,6 +346,25 @@ static void try_flipped(struct sim *s)
     sim_forget(s, EV_START);
 }
 
+/* A sync had lied when the last process ended: what it said was on disk may not be. It is refused by
+ * name, or all that is there is what was there at some time. The run ends with it. */
+static _Noreturn void end_after_lie(struct sim *s)
+{
+    s->process->ends_in = 0;
+    memset(&s->disk.faults, 0, sizeof s->disk.faults);
+    s->chaos->is_trial = true;
+    s->chaos->refusal[0] = 0;
+    if (process_start(s)) {
+        PROBE("a lie of the disk left something older");
+        model_after_lie(s);
+    } else if (!is_by_name(s->chaos->refusal)) {
+        violated(s, "what a lie had lost was refused, but not by name: %s", s->chaos->refusal);
+    } else {
+        PROBE("a lie of the disk was refused by name");
+    }
+    run_over(s);
+}
+
 /* Only if all is known, and nothing else was wrong: a last record whose mark could not be written
  * may be damaged and nobody can tell. */
 static bool may_try(const struct sim *s)
@@ -312,8 +380,10 @@ static void start(struct sim *s)
     struct process *p = s->process;
     if (p->is_up)
         return;
+    if (s->disk.did.lies)
+        end_after_lie(s);
     if (may_try(s) && once_in(s, 4))
-        try_flipped(s);
+        try_damaged(s);
     /* Troubles that follow each other are those that nobody thought of. */
     uint32_t times = s->chaos->was_own_end ? 2 : 4;
     if (!s->is_calm && s->swarm.crash_at_call_percent && once_in(s, times)) {
@@ -382,7 +452,10 @@ static void start_later(struct sim *s, int64_t least_ms)
 void chaos_process_over(struct sim *s, enum death how, const char *why)
 {
     struct chaos *c = s->chaos;
-    bool has_reason = has_failed(&s->disk.did, &c->did_at_start);
+    bool is_starved = heap_has_failed();
+    bool has_reason = is_starved || has_failed(&s->disk.did, &c->did_at_start);
+    if (is_starved)
+        PROBE("an allocation failed");
     look_for_faults(s);
     if (c->is_running) {
         int64_t clock_ms = c->clock_ms + (s->now_ns - c->clock_ns) / MS_NS + 1;
@@ -406,7 +479,8 @@ void chaos_process_over(struct sim *s, enum death how, const char *why)
 void chaos_refused(struct sim *s, const char *why)
 {
     struct chaos *c = s->chaos;
-    bool has_reason = has_failed(&s->disk.did, &c->did) || s->disk.faults.is_full;
+    bool has_reason = heap_has_failed() || has_failed(&s->disk.did, &c->did) ||
+                      s->disk.faults.is_full;
     look_for_faults(s);
     if (c->is_trial) {
         snprintf(c->refusal, sizeof c->refusal, "%s", why);

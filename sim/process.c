@@ -40,6 +40,18 @@ void __wrap_die(const char *format, ...)
     end_inside(s, DEATH_OWN);
 }
 
+/* die_malloc() and its kin call a die() that is not wrapped. */
+_Noreturn void __wrap__exit(int code);
+_Noreturn void __real__exit(int code);
+_Noreturn void __wrap__exit(int code)
+{
+    struct sim *s = the_sim;
+    if (!s || !s->process->is_inside)
+        __real__exit(code);
+    snprintf(s->process->why, sizeof s->process->why, "out of memory");
+    end_inside(s, DEATH_OWN);
+}
+
 static void on_disk_call(void *ctx)
 {
     struct sim *s = ctx;

@@ -71,6 +71,8 @@ struct program {
     int64_t wait_ms, due_ms; /* of its start */
     bool is_tentative, is_unknown, is_gone, is_over, is_failed, is_over_tentative;
     bool may_be_terminated, is_terminated, was_managed;
+    size_t rewinds;
+    bool is_purge_tentative, may_be_purged, is_purged;
     int64_t stage, tentative_stage; /* its status, as seen */
     uint64_t over_generation;       /* of the process that was the first to say so */
     char *output;

@@ -13,7 +13,7 @@
 #include <xxhash.h>
 
 enum what { WHAT_RUN, WHAT_RAISE, WHAT_LOOK, WHAT_CELL, WHAT_MANAGE };
-enum verb { SUSPEND, RESUME, REWIND, TERMINATE };
+enum verb { SUSPEND, RESUME, REWIND, TERMINATE, PURGE };
 enum { PROGRAMS_MAX = 100000 };
 
 struct programs {
@@ -134,9 +134,11 @@ bool programs_pick(struct sim *s, struct op *ret)
         return true;
     }
     bool is_raise = what >= 2;
-    if (once_in(s, 12)) {
+    if (once_in(s, 8)) {
         static const enum verb verbs[] = {SUSPEND, RESUME, RESUME, RESUME, REWIND, TERMINATE};
-        *ret = op_of(WHAT_MANAGE, pick_program(s), verbs[draw(s, 6)], true);
+        int program = pick_program(s);
+        bool is_over = all->at[program]->is_over && !all->at[program]->is_over_tentative;
+        *ret = op_of(WHAT_MANAGE, program, is_over && draw(s, 2) ? PURGE : verbs[draw(s, 6)], true);
         is_raise = false;
     } else if (is_raise)
         *ret = op_of(WHAT_RAISE, pick_program(s), draw(s, EVENT_NAMES), true);
@@ -154,7 +156,8 @@ void programs_write(struct sim *s, const struct op *op, char *target, size_t siz
     static const char *const verbs[] = {[SUSPEND] = "suspend",
                                         [RESUME] = "resume",
                                         [REWIND] = "rewind",
-                                        [TERMINATE] = "terminate"};
+                                        [TERMINATE] = "terminate",
+                                        [PURGE] = "purge"};
     const struct program *p = op->item == WHAT_RUN ? s->programs->at[op->registry] : NULL;
     switch ((enum what)op->item) {
     case WHAT_RUN:
@@ -201,6 +204,9 @@ static void is_over(struct sim *s, struct program *p)
 static void looked(struct sim *s, struct program *p, const struct answer *a)
 {
     if (a->status == 404) {
+        p->is_purged |= p->may_be_purged;
+        if (p->is_purged || p->is_purge_tentative)
+            return;
         if (!p->is_gone && !p->is_unknown)
             violated(s, "program p%d is gone", p->number);
         p->is_gone = true;
@@ -208,6 +214,9 @@ static void looked(struct sim *s, struct program *p, const struct answer *a)
         return;
     }
     p->is_unknown = false;
+    p->may_be_purged = false;
+    if (p->is_purged)
+        violated(s, "program p%d is there again, after it was forgotten", p->number);
     if (p->is_gone)
         violated(s, "program p%d is there, and was never started", p->number);
     if (a->body[0] == 'R') {
@@ -256,6 +265,11 @@ static void managed(struct sim *s, struct program *p, const struct op *op, const
         violated(s, "an operator was answered %d", a->status);
     p->was_managed = true;
     p->may_be_terminated |= op->n == TERMINATE;
+    p->rewinds += op->n == REWIND;
+    if (op->n == PURGE && a->status == 200) {
+        p->is_purge_tentative |= p->is_over;
+        p->may_be_purged |= !p->is_over; /* it was rewound meanwhile */
+    }
     if (op->n == REWIND && p->is_over && p->is_failed) { /* and has to fail again */
         PROBE("a program was rewound");
         p->is_over = false;
@@ -345,6 +359,9 @@ static void settle(struct sim *s, enum verdict verdict)
             p->output = NULL;
         }
         p->is_over_tentative = false;
+        p->is_purged |= p->is_purge_tentative && verdict == IS_THERE;
+        p->may_be_purged |= p->is_purge_tentative && verdict == IS_UNKNOWN;
+        p->is_purge_tentative = false;
         if (verdict == IS_THERE && p->tentative_stage > p->stage)
             p->stage = p->tentative_stage;
         p->tentative_stage = 0;
@@ -370,7 +387,7 @@ bool programs_are_unknown(const struct sim *s)
 {
     const struct programs *all = s->programs;
     for (size_t i = all->count > 64 ? all->count - 64 : 0; i < all->count; i++)
-        if (all->at[i]->is_unknown)
+        if (all->at[i]->is_unknown || all->at[i]->may_be_purged)
             return true;
     return false;
 }
@@ -407,7 +424,7 @@ bool programs_nudge(struct sim *s)
     for (size_t i = 0; i < all->count; i++) {
         struct program *p = all->at[i];
         struct op look = op_of(WHAT_LOOK, (int)i, 0, false);
-        if (p->is_gone || p->is_over || !clients_ask(s, &look) || p->is_over)
+        if (p->is_gone || p->is_over || p->is_purged || !clients_ask(s, &look) || p->is_over)
             continue;
         is_any = true;
         struct op resume = op_of(WHAT_MANAGE, (int)i, RESUME, true);
@@ -428,7 +445,7 @@ void programs_end(struct sim *s)
         if (!clients_ask(s, &(struct op){.kind = OP_APP, .registry = cell, .item = WHAT_CELL}))
             violated(s, "a cell does not answer");
     for (size_t i = 0; i < all->count; i++) {
-        if (!all->at[i]->is_gone && !all->at[i]->is_over)
+        if (!all->at[i]->is_gone && !all->at[i]->is_over && !all->at[i]->is_purged)
             violated(s, "program p%zu did not come to its end", i);
         if (!all->at[i]->is_gone)
             program_check_told(s, all->at[i], &all->cells);

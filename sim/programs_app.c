@@ -448,6 +448,8 @@ static int web_manage(ks_http *h)
         ks_resume(h->out, id, "enough");
     else if (strcmp(verb, "terminate") == 0)
         ks_terminate(h->out, id, "away with it", true);
+    else if (strcmp(verb, "purge") == 0)
+        ks_purge(h->out, id, true);
     else
         ks_rewind(h->out, id, -1, "once more");
     return ks_reply_empty(h, 200);
