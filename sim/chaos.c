@@ -21,6 +21,7 @@ struct chaos {
     int64_t last_clock_ms;        /* of the engine, as last seen */
     bool is_running, was_own_end;
     enum death last_end;
+    bool has_lost; /* power, or who knows what, since a process was up */
     int64_t last_end_ns;
     bool is_trial;     /* a bit was flipped in a copy */
     char refusal[600]; /* of the last start */
@@ -365,13 +366,13 @@ static _Noreturn void end_after_lie(struct sim *s)
     run_over(s);
 }
 
-/* Only if all is known, and nothing else was wrong: a last record whose mark could not be written
- * may be damaged and nobody can tell. */
+/* Only if all is known, and nothing else was wrong: a last record whose mark could not be written,
+ * or was lost with the power, may be damaged and nobody can tell. */
 static bool may_try(const struct sim *s)
 {
     const struct chaos *c = s->chaos;
     return !s->is_calm && s->swarm.may_flip && c->last_end == DEATH_KILLED && s->stats.starts &&
-           !model_is_unknown(s) && !programs_are_unknown(s) && s->disk.shown.count > 3 &&
+           !c->has_lost && !model_is_unknown(s) && !programs_are_unknown(s) && s->disk.shown.count > 3 &&
            c->last_end_ns - c->last_fault_ns > 1000 * MS_NS;
 }
 
@@ -466,6 +467,7 @@ void chaos_process_over(struct sim *s, enum death how, const char *why)
     c->last_end_ns = s->now_ns;
     c->was_own_end = how == DEATH_OWN;
     c->last_end = how == DEATH_OWN ? DEATH_POWER : how; /* after a failed sync, who knows */
+    c->has_lost |= c->last_end == DEATH_POWER && !c->is_trial;
     if (c->is_trial) {
         if (how == DEATH_OWN)
             snprintf(c->refusal, sizeof c->refusal, "%s", why);
@@ -509,6 +511,7 @@ void chaos_started(struct sim *s)
     int64_t wall_ms = FIRST_WALL_MS + s->now_ns / MS_NS + s->wall_ahead_ms;
     look_for_faults(s);
     c->did_at_start = s->disk.did;
+    c->has_lost &= c->is_trial;
     c->clock_ms = process_clock_ms(s);
     c->clock_ns = s->now_ns;
     c->is_running = true;
