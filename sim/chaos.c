@@ -127,7 +127,18 @@ void chaos_calm(struct sim *s)
 
 static enum death how_to_end(struct sim *s)
 {
-    return draw(s, 100) >= 100 - s->swarm.power_percent ? DEATH_POWER : DEATH_KILLED;
+    uint32_t percent = s->swarm.power_percent;
+    if (s->chaos->was_own_end && percent)
+        percent = 70; /* what a failed sync left in the cache is at stake */
+    return draw(s, 100) >= 100 - percent ? DEATH_POWER : DEATH_KILLED;
+}
+
+static void end_at_call(struct sim *s, uint32_t most, enum death how)
+{
+    struct process *p = s->process;
+    p->ends_with_names = once_in(s, 4);
+    p->ends_in = 1 + draw(s, p->ends_with_names ? 3 : most);
+    p->ends_how = how;
 }
 
 static void crash(struct sim *s)
@@ -140,8 +151,7 @@ static void crash(struct sim *s)
     if (s->swarm.may_close && once_in(s, 4)) {
         process_close(s);
     } else if (draw(s, 100) >= 100 - s->swarm.crash_at_call_percent) {
-        p->ends_in = 1 + draw(s, 40);
-        p->ends_how = how;
+        end_at_call(s, 40, how);
     } else {
         process_end(s, how);
     }
@@ -388,8 +398,7 @@ static void start(struct sim *s)
     /* Troubles that follow each other are those that nobody thought of. */
     uint32_t times = s->chaos->was_own_end ? 2 : 4;
     if (!s->is_calm && s->swarm.crash_at_call_percent && once_in(s, times)) {
-        p->ends_in = 1 + draw(s, 30);
-        p->ends_how = how_to_end(s);
+        end_at_call(s, 30, how_to_end(s));
         PROBE("crash armed during recovery");
     }
     if (process_start(s)) {

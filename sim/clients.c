@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { REQUESTS_MAX = 512, CLIENTS_MAX = 16, OPEN_RECENT = 8 };
+enum { REQUESTS_MAX = 4096, CLIENTS_MAX = 16, OPEN_RECENT = 8 };
 
 struct request {
     bool is_used, is_sent, is_answered, is_awaited;

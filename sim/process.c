@@ -56,6 +56,8 @@ static void on_disk_call(void *ctx)
 {
     struct sim *s = ctx;
     struct process *p = s->process;
+    if (p->ends_with_names && !s->disk.change_count)
+        return; /* only where a name was changed and its folder not synced */
     if (p->is_inside && p->ends_in && --p->ends_in == 0)
         end_inside(s, p->ends_how);
 }
@@ -80,6 +82,7 @@ void process_forget(struct sim *s)
     p->front = NULL;
     p->round_ns = NEVER_NS;
     p->ends_in = 0;
+    p->ends_with_names = false;
 }
 
 static void is_over(struct sim *s, enum death how)
