@@ -60,8 +60,10 @@ static void draw_limits(struct sim *s)
     w->options.first_bytes = ONE_OF(s, 32u << 10, 8u << 10, 16u << 10);
     w->options.checkpoint_bytes = ONE_OF(s, 256u << 10, 1, 8u << 10, 64u << 10);
     w->options.checkpoint_ms = ONE_OF(s, 10000, 1, 1000, 60000, NEVER_MS_OR_SO);
-    if (w->options.checkpoint_ms == NEVER_MS_OR_SO)
-        w->options.checkpoint_bytes = 1 << 30;
+    if (w->options.checkpoint_ms == NEVER_MS_OR_SO) { /* most recoveries are by the journal alone */
+        w->options.checkpoint_bytes = 16 << 20;
+        w->options.segment_bytes = 256 << 10;
+    }
 }
 
 void chaos_draw_swarm(struct sim *s)

@@ -242,8 +242,11 @@ bool clients_ask(struct sim *s, const struct op *op)
     r->is_awaited = true;
     r->is_sent = true;
     bool is_up = process_request(s, r, &r->http);
-    while (is_up && !r->is_answered)
+    while (is_up && !r->is_answered) {
         is_up = process_round(s);
+        sim_do_jobs(s);
+        is_up = is_up && s->process->is_up;
+    }
     r->is_used = false;
     return is_up && r->is_answered;
 }

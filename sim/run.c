@@ -111,6 +111,21 @@ static struct sim_event event_take(struct sim *s)
     return e;
 }
 
+void sim_do_jobs(struct sim *s)
+{
+    for (size_t i = 0; i < s->event_count && s->process->is_up; i++) {
+        struct sim_event e = s->events[i];
+        if (e.kind != EV_JOB || e.ns > s->now_ns)
+            continue;
+        s->events[i] = s->events[--s->event_count];
+        for (size_t k = s->event_count / 2 + 1; k-- > 0;)
+            if (k < s->event_count)
+                sift_down(s, k);
+        process_job(s, e.who);
+        i = (size_t)-1;
+    }
+}
+
 /* ---- the loop ---- */
 
 static void happen(struct sim *s, const struct sim_event *e)

@@ -96,6 +96,8 @@ struct sim {
 extern struct sim *the_sim;
 
 void sim_at(struct sim *s, int64_t ns, enum event_kind kind, uint64_t who);
+/* Has the jobs done whose time has come; for those who have the process run outside of the loop. */
+void sim_do_jobs(struct sim *s);
 /* Forgets the events of a kind. */
 void sim_forget(struct sim *s, enum event_kind kind);
 
