@@ -33,13 +33,14 @@ TESTS := $(patsubst tests/%.c,$(B)/%,$(filter tests/%,$(MAINS)))
 BENCHES := $(patsubst %.c,$(B)/%,$(filter bench/%,$(MAINS)))
 
 all: $(B)/registry $(B)/examples
+include sim/sim.mk
 tests: all $(TESTS) $(B)/guide/checked
 benches: all $(BENCHES)
-objects: $(call objects,$(SOURCES))
+objects: $(call objects,$(SOURCES)) $(SIM_OBJECTS)
 analyzed: $(call objects,$(filter src/% apps/%,$(SOURCES)))
 tidy: $(patsubst %.c,$(B)/%.tidy,$(filter src/%.c apps/%.c,$(SOURCES)))
 sources:
-	@echo $(SOURCES)
+	@echo $(SOURCES) $(SIM_SOURCES)
 
 $(B)/libkeepsake.a: $(call members,src)
 $(B)/libregistry.a: $(call members,apps/registry) $(B)/web/registry.o
@@ -94,10 +95,10 @@ test_programs = $(patsubst tests/%.c,build/$(1)/%,$(filter tests/test_%,$(MAINS)
 RUNS = $(call test_programs,asan) $(call test_programs,release)
 test:
 	@tools/packages build test
-	@$(MAKE) V=release tests build/release/bench/instructions build/release/bench/bench_app
+	@$(MAKE) V=release tests $(SIM) build/release/bench/instructions build/release/bench/bench_app
 	@$(MAKE) V=asan tests
 	@tools/run-tests $(filter $(SLOW),$(RUNS)) "build/release/crash_loop --rounds 30" \
-		tests/browser/run build/release/bench/instructions \
+		tests/browser/run $(SIM_RUNS) build/release/bench/instructions \
 		$(filter-out $(SLOW),$(RUNS))
 bench:
 	@tools/packages build test
@@ -108,13 +109,12 @@ lint:
 	+@tools/lint
 format:
 	clang-format-14 -i $(filter-out include/keepsake.h,$(wildcard $(addsuffix /*.[ch],include src \
-		src/* apps/* tests bench)))
+		src/* apps/* tests bench sim)))
 packages:
 	@tools/packages build test lint
 clean:
 	rm -rf build
 
-include sim/sim.mk
 -include $(wildcard $(B)/*.d $(B)/*/*.d $(B)/*/*/*.d)
 .SECONDARY:
 .DELETE_ON_ERROR:

@@ -176,6 +176,11 @@ bool partition_takes_changes(const struct partition *p)
     return store_room(p->store) == ROOM_PLENTY;
 }
 
+bool partition_takes_looks(const struct partition *p)
+{
+    return !p->leftover.len || store_room(p->store) != ROOM_NONE;
+}
+
 int64_t partition_now_ms(const struct partition *p)
 {
     return p->now_ms;

@@ -89,7 +89,7 @@ static int verify_at_open(struct checkpoint *c)
     int64_t pages;
     c->verified_pages = 0;
     int result = connection_number(&c->writer, "PRAGMA page_count", &pages);
-    if (result != SQLITE_OK || pages > VERIFY_AT_OPEN_PAGES)
+    if (result != SQLITE_OK || (pages > VERIFY_AT_OPEN_PAGES && c->settling == SETTLING_NONE))
         return result;
     result = checkpoint_settle(c);
     if (result != SQLITE_OK) {
@@ -211,6 +211,26 @@ static int copy_over_itself(struct env *env, const char *path)
     return result;
 }
 
+/* Whether a process ended while it settled; then the log is what it was, or nothing is opened. */
+static int find_settling(struct checkpoint *c, char *ret_why, size_t why_size)
+{
+    int result = settling_find(c->env, c->folder, &c->settling);
+    if (result == 0 && c->settling == SETTLING_NONE)
+        settling_end(c->env, c->folder);
+    if (result == 0)
+        return 0;
+    if (result == -EBADMSG) {
+        snprintf(ret_why, why_size,
+                 "the log of the checkpoint is damaged: %s-wal is not what was written, and a part "
+                 "of it is in the checkpoint already: restore a backup of the whole data folder",
+                 c->path);
+        return KS_E_DAMAGED;
+    }
+    snprintf(ret_why, why_size, "the log of the checkpoint cannot be read: %s-wal: %s", c->path,
+             strerror(-result));
+    return segment_error(result);
+}
+
 /* What a process leaves in the write-ahead log may be in the system's cache and nowhere else: after
  * a sync that failed the cache still shows what the disk does not have, and a later sync says that
  * all is well. Pages would be copied from there into the file and, the log gone with the cache, be
@@ -251,9 +271,13 @@ int checkpoint_open(struct checkpoint *c, struct env *env, const char *folder, c
     buf_free(&path);
     arena_init(&c->scratch, 4096);
     c->meta = (struct save_meta){.needed = 1, .next_uid = 1};
-    if (!file_is_there(c))
+    if (!file_is_there(c)) {
+        settling_end(env, folder);
         return 0;
-    int result = make_log_again(c, ret_why, why_size);
+    }
+    int result = find_settling(c, ret_why, why_size);
+    if (result == 0 && c->settling != SETTLING_WHOLE)
+        result = make_log_again(c, ret_why, why_size);
     return result == 0 ? open_existing(c, ret_why, why_size) : result;
 }
 

@@ -16,6 +16,8 @@
 
 /* The write-ahead log is settled when it has grown to this. */
 #define WAL_BYTES_MAX ((int64_t)64 * 1024 * 1024)
+#define WAL_HEADER_BYTES ((int64_t)32)
+#define WAL_FRAME_BYTES ((int64_t)24 + PAGE_BYTES)
 enum { VERIFY_SOME_PAGES = 8192 };
 
 enum write_statement {
@@ -98,9 +100,15 @@ static int make_file(struct checkpoint *c)
     return result;
 }
 
+/* What is written down of the log has to be true until everything is in the file, and gone before
+ * anything new is in the log. A foreign reader may keep SQLite from copying all of it, or from
+ * cutting it off. */
 int checkpoint_settle(struct checkpoint *c)
 {
     int in_log = 0, copied = 0;
+    int begun = settling_begin(c->env, c->folder, SETTLING_ALL);
+    if (begun < 0)
+        return SQLITE_FULL; /* whatever it was: another time, then */
     int result = sqlite3_wal_checkpoint_v2(c->writer.db, NULL, SQLITE_CHECKPOINT_TRUNCATE, &in_log,
                                            &copied);
     if (result == SQLITE_OK && !c->is_dir_synced) {
@@ -108,6 +116,12 @@ int checkpoint_settle(struct checkpoint *c)
             die("the disk could not make the checkpoint %s last", c->path);
         c->is_dir_synced = true;
     }
+    bool is_all_copied = result == SQLITE_OK || (in_log >= 0 && in_log == copied);
+    if (begun && is_all_copied)
+        settling_end(c->env, c->folder);
+    if (!is_all_copied && in_log > 0 &&
+        settling_begin(c->env, c->folder, WAL_HEADER_BYTES + in_log * WAL_FRAME_BYTES) < 0)
+        die("what is in the log of the checkpoint %s cannot be written down", c->path);
     return result;
 }
 

@@ -29,6 +29,7 @@
 #include <stdlib.h>
 
 enum { SAVE_COUNT = 1000, SAVE_BYTES = 2 << 20, RECORD_KEEP_BYTES = 8 << 20 };
+enum { SEGMENTS_MANY = 8 }; /* each start begins one, so a round of saves is due then */
 #define RETRY_NS ((int64_t)1000000000)
 
 static const struct journal_options defaults = {.segment_bytes = (size_t)16 << 20,
@@ -482,6 +483,8 @@ int store_journal_open(struct env *env, struct table *table, const char *folder,
     j->next_uid = recovered.next_uid;
     if (j->checkpoint.is_settled)
         segments_forget(&j->segments, j->checkpoint.meta.needed);
+    if (j->segments.count > SEGMENTS_MANY)
+        j->round_bytes = j->options.checkpoint_bytes;
     static const struct store_ops ops = {.commit = journal_commit,
                                          .load = journal_load,
                                          .load_uid = journal_load_uid,
