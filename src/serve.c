@@ -7,6 +7,7 @@
  * The handle that workers poke outlives them.
  */
 #include "base/blackbox.h"
+#include "base/die.h"
 #include "front/settings.h"
 #include "main.h"
 #include "net/http_client.h"
@@ -309,11 +310,10 @@ static void on_signal(uv_signal_t *signal, int number)
 
 static void open_loop(struct host *h)
 {
-    uv_loop_init(&h->loop);
-    uv_async_init(&h->loop, &h->wake, on_wake);
-    uv_timer_init(&h->loop, &h->timer);
-    uv_signal_init(&h->loop, &h->terminate);
-    uv_signal_init(&h->loop, &h->interrupt);
+    if (uv_loop_init(&h->loop) || uv_async_init(&h->loop, &h->wake, on_wake) ||
+        uv_timer_init(&h->loop, &h->timer) || uv_signal_init(&h->loop, &h->terminate) ||
+        uv_signal_init(&h->loop, &h->interrupt))
+        die("the system gives no event loop: no memory, or no file descriptors");
     h->wake.data = h;
     h->timer.data = h;
     h->terminate.data = h;

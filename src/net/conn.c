@@ -11,6 +11,7 @@
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static void conn_move(struct conn *c, enum conn_state to)
 {
@@ -491,7 +492,7 @@ void conn_drain(struct conn *c)
     conn_settle(c);
 }
 
-void conn_accept(struct server *s)
+void conn_accept(struct server *s, int fd)
 {
     struct conn *c = die_zalloc(sizeof *c);
     c->server = s;
@@ -503,8 +504,10 @@ void conn_accept(struct server *s)
         die("a socket could not be prepared");
     link_append(&s->conns, &c->all);
     s->connections++;
-    if (uv_accept((uv_stream_t *)&s->listener, (uv_stream_t *)&c->tcp) ||
-        s->connections > s->limits.connections + SERVER_OVER_LIMIT_MAX) {
+    bool is_taken = uv_tcp_open(&c->tcp, fd) == 0;
+    if (!is_taken)
+        close(fd);
+    if (!is_taken || s->connections > s->limits.connections + SERVER_OVER_LIMIT_MAX) {
         conn_close(c);
         return;
     }

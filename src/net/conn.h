@@ -35,6 +35,7 @@
 
 #include "base/link.h"
 #include "net/deadline.h"
+#include "net/listener.h"
 #include "net/server.h"
 
 enum {
@@ -114,7 +115,7 @@ struct server {
     struct server_limits limits;
     uint16_t port;
 
-    uv_tcp_t listener;
+    struct listener_socket listener;
     uv_check_t check;
     uv_idle_t idle;   /* runs when the next poll must not block */
     uv_timer_t grace; /* of server_drain() */
@@ -148,8 +149,8 @@ void server_put_request(struct server *s, struct server_request *r);
 char *server_take_buffer(struct server *s);
 void server_put_buffer(struct server *s, char *buffer);
 
-/* Takes what waits at the listener. */
-void conn_accept(struct server *s);
+/* Takes a socket that was accepted. */
+void conn_accept(struct server *s, int fd);
 
 /* Answers may still be sent. */
 static inline bool conn_is_live(const struct conn *c)
