@@ -23,8 +23,10 @@
 #include <sys/resource.h>
 #include <time.h>
 
-/* Threads for activities that block; how long shutdown waits for slow clients. */
-enum { ACTIVITY_THREADS = 16, DRAIN_MS = 5000 };
+/* Threads for activities that block; how long shutdown waits for slow clients; descriptors that are
+ * not for clients: of the store, the loop, a connection for each activity and as many that are kept,
+ * and those that the server has over its limit while it refuses them. */
+enum { ACTIVITY_THREADS = 16, DRAIN_MS = 5000, OWN_DESCRIPTORS = 160 };
 
 struct host {
     const struct options *options;
@@ -41,6 +43,7 @@ struct host {
     uv_async_t wake;  /* from the workers' threads */
     uv_timer_t timer; /* the next thing that is due */
     uv_signal_t terminate, interrupt;
+    unsigned connections; /* 0: the server's default */
     bool is_stopping;
 };
 
@@ -258,6 +261,7 @@ static int open_server(struct host *h)
     h->front = front_new(&front);
     struct server_config config = {.address = h->options->address,
                                    .port = h->options->port,
+                                   .limits = {.connections = h->connections},
                                    .env = &h->env,
                                    .handler = {.self = h,
                                                .request = on_request,
@@ -363,21 +367,27 @@ static int run(struct host *h, const ks_function *functions)
     return 0;
 }
 
-/* A connection is a descriptor, and shells give programs few of them by default. */
-static void raise_descriptors(void)
+/* A connection is a descriptor, and shells give programs few of them by default. How many clients
+ * may have, when not as many as they would be let have: the store must never be without. */
+static unsigned raise_descriptors(void)
 {
     struct rlimit limit;
     if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
-        return;
+        return 0;
     limit.rlim_cur = limit.rlim_max;
-    setrlimit(RLIMIT_NOFILE, &limit);
+    if (setrlimit(RLIMIT_NOFILE, &limit) < 0 && getrlimit(RLIMIT_NOFILE, &limit) < 0)
+        return 0;
+    if (limit.rlim_cur >= SERVER_CONNECTIONS + OWN_DESCRIPTORS)
+        return 0;
+    return limit.rlim_cur > 2 * OWN_DESCRIPTORS ? (unsigned)limit.rlim_cur - OWN_DESCRIPTORS
+                                                : OWN_DESCRIPTORS / 2;
 }
 
 int serve(const struct options *options, const ks_function *functions)
 {
     struct host h = {.options = options, .env = env_posix()};
     signal(SIGPIPE, SIG_IGN);
-    raise_descriptors();
+    h.connections = raise_descriptors();
     h.env.self = &h;
     h.env.submit = submit;
     h.env.exchange = exchange;

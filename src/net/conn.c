@@ -23,7 +23,10 @@ static void conn_move(struct conn *c, enum conn_state to)
         [CONN_CLOSING] = {[CONN_GONE] = true},
     };
     assert(is_allowed[c->state][to]);
+    bool was_live = conn_is_live(c);
     c->state = to;
+    if (was_live && !conn_is_live(c))
+        c->server->waiting_bytes -= c->waiting_bytes; /* what is left goes with it */
 }
 
 void conn_mark(struct conn *c)
@@ -65,6 +68,20 @@ static struct server_request *queue_take(struct conn *c)
     return r;
 }
 
+static void conn_count(struct conn *c, size_t more, size_t less)
+{
+    c->waiting_bytes += more - less;
+    if (conn_is_live(c))
+        c->server->waiting_bytes += more - less;
+}
+
+bool conn_has_too_much(const struct conn *c)
+{
+    const struct server *s = c->server;
+    return c->waiting_bytes > s->limits.write_bytes ||
+           (s->waiting_bytes > s->limits.all_write_bytes && c->waiting_bytes > CONN_FAIR_BYTES);
+}
+
 void conn_write_answer(struct server_request *r, const struct http1_answer *answer)
 {
     struct conn *c = r->conn;
@@ -73,10 +90,10 @@ void conn_write_answer(struct server_request *r, const struct http1_answer *answ
     whole.close = r->is_last;
     whole.keep_alive = r->http.is_1_0;
     whole.head_only |= str_is(r->http.method, STR("HEAD"));
-    c->waiting_bytes -= r->out.len;
+    size_t before = r->out.len;
     r->out.len = 0;
     http1_write(&r->out, &whole, &s->date, s->env->wall_ms(s->env->self));
-    c->waiting_bytes += r->out.len;
+    conn_count(c, r->out.len, before);
 }
 
 /* Puts an answer of our own behind all others, and ends the connection with it. */
@@ -107,7 +124,7 @@ static void conn_continue(struct conn *c)
     r->is_last = false;
     r->state = REQUEST_READY;
     buf_str(&r->out, "HTTP/1.1 100 Continue\r\n\r\n");
-    c->waiting_bytes += r->out.len;
+    conn_count(c, r->out.len, 0);
     queue_append(c, r);
     conn_mark(c);
 }
@@ -247,7 +264,7 @@ static void conn_pop_written(struct conn *c, unsigned n)
         struct server_request *r = queue_take(c);
         is_last |= r->is_last;
         begins_stream |= r->begins_stream;
-        c->waiting_bytes -= r->out.len;
+        conn_count(c, 0, r->out.len);
         server_put_request(c->server, r);
     }
     if (begins_stream) {

@@ -45,6 +45,7 @@ enum {
     SERVER_SCRATCH_BYTES = 65536, /* where lingering connections are read into */
     SERVER_OVER_LIMIT_MAX = 64,   /* connections too many that still get a 503 */
     SERVER_SPARE_MAX = 256,       /* buffers and requests kept for reuse, of each */
+    CONN_FAIR_BYTES = 131072,     /* of answers, that a connection may always have waiting */
 };
 
 enum request_state { REQUEST_ASKED, REQUEST_HELD, REQUEST_READY, REQUEST_WRITING };
@@ -126,6 +127,7 @@ struct server {
     struct link dirty;
     struct link held;
     unsigned connections; /* not GONE */
+    size_t waiting_bytes; /* of answers, on all connections that are live */
     bool is_round_due;
     bool is_draining;
     bool is_drained;
@@ -160,6 +162,9 @@ static inline bool conn_is_live(const struct conn *c)
 
 /* Formats an answer into its request, in place of one that was there. */
 void conn_write_answer(struct server_request *r, const struct http1_answer *answer);
+
+/* Whether so much is waiting to be taken that this connection has to go. */
+bool conn_has_too_much(const struct conn *c);
 
 /* Has conn_flush() called when the round ends. */
 void conn_mark(struct conn *c);

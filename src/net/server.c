@@ -163,13 +163,14 @@ static unsigned or_default(unsigned value, unsigned otherwise)
 static struct server_limits limits_of(const struct server_limits *l)
 {
     return (struct server_limits){
-        .connections = or_default(l->connections, 10000),
+        .connections = or_default(l->connections, SERVER_CONNECTIONS),
         .idle_ms = or_default(l->idle_ms, 60000),
         .head_ms = or_default(l->head_ms, 10000),
         .body_ms_grace = or_default(l->body_ms_grace, 5000),
         .body_bytes_per_s = or_default(l->body_bytes_per_s, 500),
         .write_ms = or_default(l->write_ms, 30000),
         .write_bytes = or_default(l->write_bytes, 64U << 20),
+        .all_write_bytes = l->all_write_bytes ? l->all_write_bytes : (size_t)256 << 20,
         .ping_ms = or_default(l->ping_ms, 20000),
     };
 }
@@ -251,7 +252,7 @@ void server_answer(struct server_request *r, const struct http1_answer *answer, 
     conn_write_answer(r, answer);
     if (r->is_last)
         conn_take_no_more(c);
-    if (c->waiting_bytes > s->limits.write_bytes)
+    if (conn_has_too_much(c))
         conn_close(c);
     else if (is_held)
         link_append(&s->held, &r->held);
