@@ -50,6 +50,7 @@ static int open_store(struct partition *p)
     }
     clock_set(p, recovered.time_ms);
     p->next_uid = recovered.next_uid;
+    p->has_all = recovered.is_all_there;
     p->horizon_ms = -1;
     p->leftover.len = 0;
     buf_append(&p->leftover, recovered.queue.at, recovered.queue.len);
@@ -421,8 +422,7 @@ int64_t partition_next_ms(const struct partition *p)
 
 void partition_evict_sessions(struct partition *p)
 {
-    while (p->newest_session)
-        resident_session_over(p, p->newest_session);
+    resident_evict_sessions(p);
 }
 
 struct partition_stats partition_stats(const struct partition *p)
@@ -430,7 +430,7 @@ struct partition_stats partition_stats(const struct partition *p)
     struct partition_stats stats = p->stats;
     stats.instances = p->table.count;
     stats.dirty = p->table.dirty.count;
-    stats.sessions = p->session_count;
+    stats.sessions = resident_sessions(p);
     stats.bytes = p->bytes;
     return stats;
 }

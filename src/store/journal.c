@@ -28,7 +28,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { SAVE_COUNT = 500, SAVE_BYTES = 1 << 20, RECORD_KEEP_BYTES = 8 << 20, WHY_MAX = 400 };
+enum { SAVE_COUNT = 1000, SAVE_BYTES = 2 << 20, RECORD_KEEP_BYTES = 8 << 20, WHY_MAX = 400 };
 #define RETRY_NS ((int64_t)1000000000)
 
 static const struct journal_options defaults = {.segment_bytes = (size_t)16 << 20,
@@ -53,11 +53,13 @@ struct journal {
     struct background *saving; /* NULL: not now */
     bool is_to_retry;
     int64_t retry_ns;
-    bool is_behind; /* the last save failed, as the log was told */
-    bool is_short;  /* the last spare could not be made, as it was told */
+    bool is_save_failing; /* the last save failed, as the log was told */
+    bool is_short;        /* the last spare could not be made, as it was told */
     bool is_in_round;
     uint64_t round_until; /* it ends when what was dirty by this commit is saved */
     size_t round_bytes;   /* of journal since the round began, or the last one did */
+    size_t taken_bytes;   /* of journal that the round is about; 0: no round */
+    size_t new_changes;   /* since the last tick */
     int64_t dirty_ns;     /* when the first tick saw something dirty after a round; 0: not yet */
     bool is_clean;        /* nothing happened since a clean close */
 };
@@ -120,7 +122,9 @@ static int journal_commit(struct store *s, const struct commit *commit, uint64_t
     uint64_t sequence = j->segments.last_sequence;
     mark_deleted(j, commit);
     mark_dirty(j, commit, sequence);
-    j->round_bytes += j->record.len;
+    /* What a start replays, and the padding, which it just reads. */
+    j->round_bytes += j->record.len + BLOCK_BYTES / 8;
+    j->new_changes += commit->change_count;
     j->time_ms = commit->time_ms;
     j->queue_sequence = commit->queue.len ? sequence : 0;
     j->is_clean = false;
@@ -177,14 +181,14 @@ static void save_work(void *task)
 
 static void say_save(struct journal *j)
 {
-    bool is_behind = j->save.why[0];
-    if (is_behind && !j->is_behind)
+    bool is_failing = j->save.why[0];
+    if (is_failing && !j->is_save_failing)
         snprintf(j->store.notice, sizeof j->store.notice,
                  "%s; nothing is lost, since the journal has it, and it is tried again",
                  j->save.why);
-    else if (!is_behind && j->is_behind)
+    else if (!is_failing && j->is_save_failing)
         snprintf(j->store.notice, sizeof j->store.notice, "the checkpoint is written again");
-    j->is_behind = is_behind;
+    j->is_save_failing = is_failing;
 }
 
 static void say_segments(struct journal *j)
@@ -215,6 +219,7 @@ static void save_done(void *task)
         segments_forget(&j->segments, j->save.meta.needed);
     if (j->save.is_to_settle) {
         j->is_in_round = false;
+        j->taken_bytes = 0;
         j->dirty_ns = 0;
     }
 }
@@ -255,14 +260,12 @@ static void begin_round(struct journal *j)
 {
     j->is_in_round = true;
     j->round_until = j->segments.last_sequence;
+    j->taken_bytes = j->round_bytes;
     j->round_bytes = 0;
 }
 
-static void journal_tick(struct store *s)
+static void save_next(struct journal *j)
 {
-    struct journal *j = of(s);
-    segments_tick(&j->segments);
-    say_segments(j);
     if (j->saving || (!j->is_to_retry && !j->is_in_round && !has_unsaved(j)))
         return;
     int64_t now = now_ns(j);
@@ -279,6 +282,26 @@ static void journal_tick(struct store *s)
     if (j->is_in_round) {
         take_save(j);
         submit_save(j);
+    }
+}
+
+/* What waits to be saved cannot leave memory, and a start has to replay the journal that has it. So
+ * when saves lag, commits wait for them: each for about as many instances as it has changed. */
+static bool is_behind(const struct journal *j)
+{
+    return j->saving && j->taken_bytes + j->round_bytes > 2 * j->options.checkpoint_bytes;
+}
+
+static void journal_tick(struct store *s)
+{
+    struct journal *j = of(s);
+    segments_tick(&j->segments);
+    say_segments(j);
+    save_next(j);
+    size_t waits = j->new_changes / SAVE_COUNT + (j->new_changes > 0);
+    for (j->new_changes = 0; waits > 0 && is_behind(j); waits--) {
+        background_finish(j->saving);
+        save_next(j);
     }
 }
 
@@ -476,6 +499,7 @@ int store_journal_open(struct env *env, struct table *table, const char *folder,
     if (recovered.was_clean)
         recovered.commits = 0;
     j->is_clean = recovered.was_clean;
+    recovered.is_all_there = !j->checkpoint.has_tables;
     j->time_ms = recovered.time_ms;
     j->next_uid = recovered.next_uid;
     if (j->checkpoint.is_settled)
