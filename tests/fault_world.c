@@ -18,7 +18,7 @@ enum {
     ASKS_BEFORE = 16,
     SAVE_DUE_MS = 11000,
     RETRY_DUE_MS = 2000,
-    POLLS_MAX = 1000,
+    POLLS_MAX = 4000,
     TRIES_AFTER_HIT = 8,
     DUE_EVERY = 16,
     ASKS_AFTER = 8, /* some of them change something */
@@ -235,11 +235,11 @@ static void save(struct life *l, struct hammers *h)
         cut += h->cut;
         if (h->refused)
             memcpy(refusal, h->refusal, sizeof refusal);
+        nap_ms(1); /* it waits for the one thread of the background */
         if (!atomic_load(&l->page->hits))
             continue;
         tries--;
         life_move_clock(l, RETRY_DUE_MS);
-        nap_ms(1);
     }
     h->refused = refused;
     h->cut = cut;

@@ -178,10 +178,11 @@ static void fail_site(struct sweep *s, struct trial t)
     for (const int *error = errors[t.call]; *error; error++) {
         t.error = *error;
         t.count = 1;
-        for (t.at = 1; t.at <= most; t.at++)
+        bool is_gone_on_with = t.error == EINTR || t.error == FAULT_SHORT;
+        for (t.at = 1; t.at <= most && (s->is_all || !is_gone_on_with); t.at++)
             run_trial(s, &t);
         t.at = 1 + draw(&s->life.random, (uint32_t)calls);
-        if (calls > 1 && t.at > most)
+        if (t.at > most || (!s->is_all && is_gone_on_with))
             run_trial(s, &t);
         t.at = 1;
         t.count = 0;
