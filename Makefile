@@ -100,7 +100,7 @@ test:
 	@$(MAKE) V=release tests
 	@$(MAKE) V=asan tests
 	@tools/run-tests $(filter $(SLOW),$(RUNS)) build/release/faults build/release/hostile \
-		"build/release/crash_loop --rounds 30" build/asan/faults build/asan/hostile \
+		"build/release/crash_loop --rounds 30" "build/asan/faults --every 4" build/asan/hostile \
 		tests/browser/run \
 		$(filter-out $(SLOW),$(RUNS))
 bench:

@@ -26,8 +26,8 @@
 #include <unistd.h>
 
 /* Threads for activities that block; how long shutdown waits for slow clients; descriptors that are
- * not for clients: of the store, the loop, a connection for each activity and as many that are kept,
- * and those that the server has over its limit while it refuses them. */
+ * not for clients: of the store, the loop, a connection for each activity and as many that are
+ * kept, and those that the server has over its limit while it refuses them. */
 enum { ACTIVITY_THREADS = 16, DRAIN_MS = 5000, OWN_DESCRIPTORS = 160 };
 
 struct host {

@@ -1,8 +1,8 @@
 /* fault_rules.h - what each call site has to do when its call fails: the table of
  * docs/RELIABILITY.md, "System calls", as the test reads it
  *
- * The first row that fits a fault decides. A site that no row fits is a failed test: somebody has to
- * decide. Rows for the background allow UNSEEN too, since a process that is ended says no more.
+ * The first row that fits a fault decides. A site that no row fits is a failed test: somebody has
+ * to decide. Rows for the background allow UNSEEN too, since a process that is ended says no more.
  */
 #ifndef TESTS_FAULT_RULES_H
 #define TESTS_FAULT_RULES_H

@@ -1,6 +1,6 @@
 /* faults.c - the real binary when its system calls fail
  *
- *     faults [--seed S] [--all] [--phase N]
+ *     faults [--seed S] [--all] [--phase N] [--every N]
  *
  * First each phase of a life (fault_world.h) is gone through without a fault, and which call sites
  * it has is counted. Then each of them fails, with each error that makes sense: once, at the first
@@ -9,7 +9,8 @@
  * each site fails in each phase that has it, at each of its first calls; without, in one phase of
  * each kind.
  *
- * Where the seed matters it is printed. Threads make a run with the same seed similar, not the same.
+ * With --every, one fault in so many is had, as the seed picks. A run with the same seed is similar,
+ * not the same, since there are threads.
  */
 #include "fault_cases.h"
 #include "fault_rules.h"
@@ -63,7 +64,7 @@ struct trial {
 struct sweep {
     struct life life;
     counts calls;
-    unsigned trials, reached;
+    unsigned trials, reached, every, seen; /* one in every, of those seen */
     uint64_t passed, failed;
     bool is_all;
     bool is_done[AT_STOP + 1][FAULT_CALLS][FAULT_PLACES];
@@ -132,6 +133,8 @@ static void run_trial(struct sweep *s, const struct trial *t)
     struct observed o;
     uint64_t failed = l->model.failed;
     const struct fault_rule *rule = rule_of(t);
+    if (s->seen++ % s->every != l->seed % s->every)
+        return;
     l->model.round++;
     if (!life_prepare(l, t->phase)) {
         life_begin(l);
@@ -240,7 +243,7 @@ static void sweep(struct sweep *s, int only)
 
 int main(int argc, char **argv)
 {
-    static struct sweep s;
+    static struct sweep s = {.every = 1};
     unsigned seed = (unsigned)(wall_ms() % 1000000);
     int only = -1; /* phase */
     for (int i = 1; i < argc; i++) {
@@ -250,10 +253,15 @@ int main(int argc, char **argv)
             seed = (unsigned)atoi(argv[++i]);
         else if (strcmp(argv[i], "--phase") == 0 && i + 1 < argc)
             only = atoi(argv[++i]);
-        else {
-            fprintf(stderr, "usage: faults [--seed S] [--all] [--phase 0..%d]\n", PHASES - 1);
-            return 2;
-        }
+        else if (strcmp(argv[i], "--every") == 0 && i + 1 < argc)
+            s.every = (unsigned)atoi(argv[++i]);
+        else
+            s.every = 0;
+    }
+    if (!s.every) {
+        fprintf(stderr, "usage: faults [--seed S] [--all] [--phase 0..%d] [--every N]\n",
+                PHASES - 1);
+        return 2;
     }
     life_init(&s.life, seed, service_binary());
     if (only < 0)

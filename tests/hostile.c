@@ -288,8 +288,8 @@ static void half_closed_connections_get_their_answer(struct scene *s)
 static void who_leaves_in_the_middle_is_forgotten(struct scene *s)
 {
     static const char *const parts[] = {"", "G", "GET /api/Stats HTTP/1.1\r\nHost",
-                                        "POST /api/Open HTTP/1.1\r\nHost: a\r\n"
-                                        "Transfer-Encoding: chunked\r\n\r\n5\r\nab"};
+                                        ("POST /api/Open HTTP/1.1\r\nHost: a\r\n"
+                                         "Transfer-Encoding: chunked\r\n\r\n5\r\nab")};
     struct linger at_once = {.l_onoff = 1};
     char peek[128];
     peek_text(s->big, peek);
