@@ -28,13 +28,14 @@ LIBS = -luv -lsqlite3 -ljansson -lcrypto
 SOURCES := $(wildcard src/*.c src/*/*.c src/*/*.S apps/*/*.c tests/*.c bench/*.c)
 MAINS := $(shell grep -l '^int main\b' $(filter apps/% tests/% bench/%,$(SOURCES)))
 objects = $(addprefix $(B)/,$(addsuffix .o,$(basename $(1))))
-members = $(call objects,$(filter-out $(MAINS),$(filter $(1)/%,$(SOURCES))))
+SHIM = tests/fault_shim.c
+members = $(call objects,$(filter-out $(MAINS) $(SHIM),$(filter $(1)/%,$(SOURCES))))
 TESTS := $(patsubst tests/%.c,$(B)/%,$(filter tests/%,$(MAINS)))
 BENCHES := $(patsubst %.c,$(B)/%,$(filter bench/%,$(MAINS)))
 
 all: $(B)/registry $(B)/examples
 include sim/sim.mk
-tests: all $(TESTS) $(B)/guide/checked
+tests: all $(TESTS) $(B)/fault_shim.so $(B)/guide/checked
 benches: all $(BENCHES)
 objects: $(call objects,$(SOURCES)) $(SIM_OBJECTS)
 analyzed: $(call objects,$(filter src/% apps/%,$(SOURCES)))
@@ -74,6 +75,10 @@ $(B)/%.a:
 $(B)/registry $(B)/examples $(TESTS) $(BENCHES):
 	@echo "make $@"
 	$(Q)$(CC) $(LDFLAGS) $^ $(LIBS) -o $@
+# Preloaded into the programs under test, whatever those are built as.
+$(B)/fault_shim.so: $(SHIM) tests/fault_page.h
+	@echo "make $@"
+	$(Q)$(CC) $(LANGUAGE) $(WARNINGS) -O2 -g -fPIC -shared $< -o $@
 # The C of the guide is compiled, and its tests are run.
 $(B)/guide/checked: docs/GUIDE.md tools/guide-check include/keepsake.h include/keepsake_test.h \
 		$(B)/libkeepsake.a
@@ -97,7 +102,8 @@ test:
 	@tools/packages build test
 	@$(MAKE) V=release tests $(SIM) build/release/bench/instructions build/release/bench/bench_app
 	@$(MAKE) V=asan tests
-	@tools/run-tests $(filter $(SLOW),$(RUNS)) "build/release/crash_loop --rounds 30" \
+	@tools/run-tests $(filter $(SLOW),$(RUNS)) build/release/faults build/release/hostile \
+		"build/release/crash_loop --rounds 30" "build/asan/faults --every 4" build/asan/hostile \
 		tests/browser/run $(SIM_RUNS) build/release/bench/instructions \
 		$(filter-out $(SLOW),$(RUNS))
 bench:

@@ -36,6 +36,7 @@ static int error_of(const struct connection *c, int result)
     case TROUBLE_DAMAGED:
         return KS_E_DAMAGED;
     case TROUBLE_SYNC:
+    case TROUBLE_DISK:
     case TROUBLE_OTHER:
         return KS_E_IO;
     }
@@ -50,12 +51,21 @@ static int failed(const struct connection *c, int result, char *ret_why, size_t 
 
 /* ---- opening ---- */
 
-static bool file_is_there(const struct checkpoint *c)
+/* One that cannot be opened now is not one that is not there: without it the journal's beginning
+ * would be missed, and that be called damage. */
+static int look_for_file(const struct checkpoint *c, bool *ret_is_there, char *ret_why,
+                         size_t why_size)
 {
-    sqlite3_vfs *vfs = sqlite3_vfs_find(c->env->sqlite_vfs);
-    int is_there = 0;
-    return vfs && vfs->xAccess(vfs, c->path, SQLITE_ACCESS_EXISTS, &is_there) == SQLITE_OK &&
-           is_there;
+    int file;
+    int result = c->env->disk_open(c->env->self, c->path, DISK_READ, &file);
+    if (result == 0)
+        c->env->disk_close(c->env->self, file);
+    *ret_is_there = result == 0;
+    if (result == 0 || result == -ENOENT)
+        return 0;
+    snprintf(ret_why, why_size, "the checkpoint %s cannot be opened: %s", c->path,
+             strerror(-result));
+    return segment_error(result);
 }
 
 static int read_meta(struct checkpoint *c)
@@ -271,11 +281,15 @@ int checkpoint_open(struct checkpoint *c, struct env *env, const char *folder, c
     buf_free(&path);
     arena_init(&c->scratch, 4096);
     c->meta = (struct save_meta){.needed = 1, .next_uid = 1};
-    if (!file_is_there(c)) {
+    bool is_there;
+    int result = look_for_file(c, &is_there, ret_why, why_size);
+    if (result < 0)
+        return result;
+    if (!is_there) {
         settling_end(env, folder);
         return 0;
     }
-    int result = find_settling(c, ret_why, why_size);
+    result = find_settling(c, ret_why, why_size);
     if (result == 0 && c->settling != SETTLING_WHOLE)
         result = make_log_again(c, ret_why, why_size);
     return result == 0 ? open_existing(c, ret_why, why_size) : result;

@@ -258,6 +258,7 @@ static int write_meta(struct checkpoint *c, const struct save_meta *meta)
 static int write_all(struct checkpoint *c, const struct save *save)
 {
     int result = c->writer.db ? SQLITE_OK : make_file(c);
+    c->has_tables = c->has_tables || result == SQLITE_OK;
     if (result == SQLITE_OK)
         result = connection_exec(&c->writer, "BEGIN IMMEDIATE");
     if (result == SQLITE_OK)
@@ -271,23 +272,29 @@ static int write_all(struct checkpoint *c, const struct save *save)
     return result;
 }
 
-/* What passes is a result; the rest is the end. */
-static int or_die(struct checkpoint *c, int result)
+/* What may pass is a result, with its text in the save; the rest is the end. */
+static int or_die(struct checkpoint *c, int result, struct save *save)
 {
-    char why[512];
     if (result == SQLITE_OK)
         return 0;
-    enum connection_trouble trouble = connection_trouble(&c->writer, result);
-    if (trouble == TROUBLE_FULL)
+    connection_why(&c->writer, result, save->why, sizeof save->why);
+    switch (connection_trouble(&c->writer, result)) {
+    case TROUBLE_FULL:
         return KS_E_FULL;
-    if (trouble == TROUBLE_BUSY)
+    case TROUBLE_BUSY:
         return KS_E_BUSY;
-    connection_why(&c->writer, result, why, sizeof why);
-    die("%s", why);
+    case TROUBLE_DISK:
+        return KS_E_IO;
+    case TROUBLE_SYNC:
+    case TROUBLE_DAMAGED:
+    case TROUBLE_OTHER:
+        break;
+    }
+    die("%s", save->why);
 }
 
 /* Looks at the next part of a large file. */
-static void verify_some(struct checkpoint *c)
+static void verify_some(struct checkpoint *c, struct save *save)
 {
     if (c->verified_pages < 0)
         return;
@@ -298,13 +305,14 @@ static void verify_some(struct checkpoint *c)
     else if (result == SQLITE_DONE)
         c->verified_pages = -1;
     else
-        or_die(c, result);
+        (void)or_die(c, result, save); /* looked at again after the next save */
 }
 
 void checkpoint_write(struct checkpoint *c, struct save *save)
 {
     save->is_settled = false;
-    save->result = or_die(c, write_all(c, save));
+    save->why[0] = 0;
+    save->result = or_die(c, write_all(c, save), save);
     if (save->result < 0) {
         if (!sqlite3_get_autocommit(c->writer.db))
             connection_exec(&c->writer, "ROLLBACK");
@@ -312,9 +320,8 @@ void checkpoint_write(struct checkpoint *c, struct save *save)
             connection_close(&c->writer); /* it is made from the start next time */
         return;
     }
-    c->has_tables = true;
     if (save->is_to_settle || wal_bytes(c) > WAL_BYTES_MAX)
-        save->is_settled = or_die(c, checkpoint_settle(c)) == 0;
+        save->is_settled = or_die(c, checkpoint_settle(c), save) == 0;
     if (save->is_settled)
-        verify_some(c);
+        verify_some(c, save);
 }
