@@ -16,6 +16,7 @@ CFLAGS_release = -O2 -g $(HARDENED)
 CFLAGS_asan = -O1 -g3 -fsanitize=address,undefined -fno-sanitize-recover=all -DKS_ASAN
 CFLAGS_tsan = -O1 -g3 -fsanitize=thread
 CFLAGS_analyze = -O0 -fanalyzer
+CFLAGS_coverage = -O0 -g --coverage -fprofile-update=atomic
 WARNINGS = -Wall -Wextra -Werror -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes \
 	-Wswitch-enum -Wvla -Wwrite-strings -Wformat=2
 LANGUAGE = -std=c17 -D_GNU_SOURCE -Iinclude -Isrc
@@ -25,7 +26,7 @@ LDFLAGS = $(CFLAGS_$(V)) -pie -pthread -Wl,-z,relro,-z,now,-z,noexecstack -Wl,--
 LIBS = -luv -lsqlite3 -ljansson -lcrypto
 
 # What has a main() is a program; the rest of its folder is an archive that gives what is asked for.
-SOURCES := $(wildcard src/*.c src/*/*.c src/*/*.S apps/*/*.c tests/*.c bench/*.c)
+SOURCES := $(wildcard src/*.c src/*/*.c src/*/*.S apps/*/*.c tests/*.c bench/*.c fuzz/*.c)
 MAINS := $(shell grep -l '^int main\b' $(filter apps/% tests/% bench/%,$(SOURCES)))
 objects = $(addprefix $(B)/,$(addsuffix .o,$(basename $(1))))
 members = $(call objects,$(filter-out $(MAINS),$(filter $(1)/%,$(SOURCES))))
@@ -51,6 +52,13 @@ $(B)/examples: $(B)/apps/examples/main.o $(B)/libexamples.a $(B)/libkeepsake.a
 $(TESTS): $(B)/%: $(B)/tests/%.o $(B)/libtests.a $(B)/libregistry.a \
 	$(B)/libexamples.a $(B)/libkeepsake.a
 $(TESTS): LIBS += -lcmocka -lhttp_parser
+$(B)/test_store_io: LDFLAGS += -Wl,--wrap=die
+ifeq ($(V),coverage)
+# A process that dies has counted what it did.
+$(TESTS): LDFLAGS += -Wl,--wrap=_exit
+$(TESTS): $(B)/tools/gcov_exit.o
+endif
+test-programs: $(TESTS)
 $(BENCHES): %: %.o $(B)/libbench.a $(B)/libtests.a $(B)/libkeepsake.a
 
 $(B)/%.o: %.c Makefile
@@ -113,6 +121,7 @@ clean:
 	rm -rf build
 
 include sim/sim.mk
+include fuzz/fuzz.mk
 -include $(wildcard $(B)/*.d $(B)/*/*.d $(B)/*/*/*.d)
 .SECONDARY:
 .DELETE_ON_ERROR:

@@ -50,12 +50,20 @@ static int failed(const struct connection *c, int result, char *ret_why, size_t 
 
 /* ---- opening ---- */
 
-static bool file_is_there(const struct checkpoint *c)
+/* An empty one is none: a crash came before its first page. */
+static int find_file(const struct checkpoint *c, bool *ret_is_there)
 {
-    sqlite3_vfs *vfs = sqlite3_vfs_find(c->env->sqlite_vfs);
-    int is_there = 0;
-    return vfs && vfs->xAccess(vfs, c->path, SQLITE_ACCESS_EXISTS, &is_there) == SQLITE_OK &&
-           is_there;
+    struct env *env = c->env;
+    int64_t size = 0;
+    int file;
+    *ret_is_there = false;
+    int result = env->disk_open(env->self, c->path, DISK_READ, &file);
+    if (result < 0)
+        return result == -ENOENT ? 0 : result;
+    result = env->disk_size(env->self, file, &size);
+    env->disk_close(env->self, file);
+    *ret_is_there = size > 0;
+    return result;
 }
 
 static int read_meta(struct checkpoint *c)
@@ -250,10 +258,16 @@ int checkpoint_open(struct checkpoint *c, struct env *env, const char *folder, c
     buf_free(&path);
     arena_init(&c->scratch, 4096);
     c->meta = (struct save_meta){.needed = 1, .next_uid = 1};
-    if (!file_is_there(c))
-        return 0;
-    int result = make_log_again(c, ret_why, why_size);
-    return result == 0 ? open_existing(c, ret_why, why_size) : result;
+    bool is_there;
+    int result = find_file(c, &is_there);
+    if (result < 0) {
+        snprintf(ret_why, why_size, "the checkpoint %s cannot be read: %s", c->path,
+                 strerror(-result));
+        return segment_error(result);
+    }
+    if (is_there)
+        result = make_log_again(c, ret_why, why_size);
+    return result == 0 && is_there ? open_existing(c, ret_why, why_size) : result;
 }
 
 void checkpoint_close(struct checkpoint *c)

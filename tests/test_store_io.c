@@ -1,0 +1,228 @@
+/* Every call to the disk fails once: of a short life of a store the first call, then the second, and
+ * so on until none is left that could. Whatever fails, the store says so, or goes on, or ends the
+ * process; it does not take it for damage; and when the disk is well again, everything that was
+ * acknowledged is there.
+ *
+ * Each run is a process of its own, and what ends a process in earnest is a jump here, so that its
+ * disk, which is in its memory, can be looked at. */
+#include "ram_disk.h"
+#include "store_world.h"
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+struct run {
+    struct world world;
+    struct ram_disk disk;
+    bool is_committing; /* whether it will be there nobody knows */
+    char story[200];
+};
+
+enum { NOT_REACHED = 77 };
+
+static jmp_buf dead;
+static bool may_die;
+
+_Noreturn void __wrap_die(const char *format, ...) __attribute__((format(printf, 1, 2)));
+void __wrap_die(const char *format, ...)
+{
+    va_list args;
+    if (may_die)
+        longjmp(dead, 1);
+    va_start(args, format);
+    vfprintf(stderr, format, args);
+    va_end(args);
+    fputc('\n', stderr);
+    _exit(1);
+}
+
+static void expect(struct run *r, bool is_so, const char *what, const char *why)
+{
+    if (is_so)
+        return;
+    fprintf(stderr, "%s: %s: %s\n", r->story, what, why);
+    _exit(1);
+}
+
+static void expect_trouble(struct run *r, int result)
+{
+    expect(r, r->disk.has_failed, "an error although nothing failed", r->world.why);
+    expect(r, result == KS_E_IO || result == KS_E_FULL || result == KS_E_BUSY, "taken for another",
+           r->world.why);
+}
+
+/* ---- the life of a store ---- */
+
+static int open_it(struct run *r)
+{
+    snprintf(r->world.why, sizeof r->world.why, "no reason given");
+    return world_open(&r->world);
+}
+
+static int commit_it(struct run *r)
+{
+    r->is_committing = true;
+    int result = world_step(&r->world, 3);
+    r->is_committing = false;
+    return result;
+}
+
+static int commit_some(struct run *r, int count)
+{
+    int result = 0;
+    for (int i = 0; i < count && result == 0; i++) {
+        result = commit_it(r);
+        r->disk.boot_ms += 4000;
+        if (result == 0)
+            store_tick(r->world.store);
+        if (result == 0 && i % 4 == 3)
+            world_evict(&r->world);
+    }
+    return result;
+}
+
+static void each_due(void *ctx, const struct due *due)
+{
+    *(size_t *)ctx += due->uid > 0;
+}
+
+static int look(struct run *r)
+{
+    size_t count = 0;
+    return store_due(r->world.store, 0, INT64_MAX, each_due, &count);
+}
+
+static int live(struct run *r)
+{
+    int result = open_it(r);
+    if (result == 0)
+        result = commit_some(r, 8);
+    if (result == 0)
+        result = world_close(&r->world);
+    if (result == 0) /* from the checkpoint */
+        result = open_it(r);
+    if (result == 0)
+        result = look(r);
+    if (result == 0)
+        result = commit_some(r, 6);
+    if (result == 0) {
+        world_abandon(&r->world);
+        ram_disk_process_over(&r->disk);
+        result = open_it(r); /* from both */
+    }
+    return result == 0 ? world_close(&r->world) : result;
+}
+
+/* ---- one run ---- */
+
+static void end_it(struct run *r)
+{
+    world_abandon(&r->world);
+    ram_disk_process_over(&r->disk);
+}
+
+static void one_run(const struct ram_disk *fault)
+{
+    static struct run run; /* its addresses outlive the jump */
+    struct run *r = &run;
+    world_init(&r->world, 11, false);
+    world_remove_folder(r->world.folder);
+    snprintf(r->world.folder, sizeof r->world.folder, "ram");
+    r->disk = *fault;
+    r->world.env = ram_disk_env(&r->disk);
+    snprintf(r->story, sizeof r->story, "call %lld fails with %s%s", (long long)fault->fail_at,
+             strerror(fault->error), fault->is_lasting ? ", and all after it" : "");
+    may_die = true;
+    if (setjmp(dead) == 0) {
+        int result = live(r);
+        if (result < 0)
+            expect_trouble(r, result);
+        end_it(r);
+    } else {
+        expect(r, r->disk.has_failed, "died although nothing failed", "");
+        r->world.store = NULL; /* its memory is lost with it, and the commit it was at */
+        r->world.change_count = r->world.gone_count = r->world.log.len = 0;
+        ram_disk_process_over(&r->disk);
+    }
+    may_die = false;
+    if (!r->disk.has_failed)
+        _exit(NOT_REACHED);
+    r->disk.fail_at = 0;
+    r->disk.boot_ms += 60000;
+    expect(r, open_it(r) == 0, "cannot be opened afterwards", r->world.why);
+    if (!r->is_committing) { /* else it may be there or not, and the model cannot know */
+        const char *what = world_differs(&r->world);
+        expect(r, !what, "is not as it was", what);
+        expect(r, commit_some(r, 2) == 0, "cannot go on", r->world.why);
+    }
+    expect(r, world_close(&r->world) == 0, "cannot be closed", r->world.why);
+    _exit(0);
+}
+
+/* Whether there was such a call. */
+static bool survives(const struct ram_disk *fault)
+{
+    int status = 0;
+    fflush(stdout);
+    pid_t pid = fork();
+    if (pid == 0)
+        one_run(fault);
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_true(WIFEXITED(status));
+    if (WEXITSTATUS(status) != 0 && WEXITSTATUS(status) != NOT_REACHED)
+        fail_msg("call %lld, error %d%s: see above", (long long)fault->fail_at, fault->error,
+                 fault->is_lasting ? ", lasting" : "");
+    return WEXITSTATUS(status) == 0;
+}
+
+static void survives_all(struct ram_disk fault)
+{
+    fault.fail_at = 1;
+    while (survives(&fault))
+        fault.fail_at++;
+    assert_true(fault.fail_at > 20);
+}
+
+static void an_error_of_any_call_loses_nothing(void **state)
+{
+    (void)state;
+    survives_all((struct ram_disk){.error = EIO});
+}
+
+static void a_disk_that_fails_from_any_call_on_loses_nothing(void **state)
+{
+    (void)state;
+    survives_all((struct ram_disk){.error = EIO, .is_lasting = true});
+}
+
+static void a_disk_that_is_full_from_any_call_on_loses_nothing(void **state)
+{
+    (void)state;
+    survives_all((struct ram_disk){.error = ENOSPC, .is_lasting = true});
+    survives_all((struct ram_disk){.error = ENOSPC});
+}
+
+static void a_checkpoint_that_others_lock_loses_nothing(void **state)
+{
+    (void)state;
+    survives_all((struct ram_disk){.error = EBUSY});
+    survives_all((struct ram_disk){.error = EBUSY, .is_lasting = true});
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(an_error_of_any_call_loses_nothing),
+        cmocka_unit_test(a_disk_that_fails_from_any_call_on_loses_nothing),
+        cmocka_unit_test(a_disk_that_is_full_from_any_call_on_loses_nothing),
+        cmocka_unit_test(a_checkpoint_that_others_lock_loses_nothing),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
