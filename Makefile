@@ -58,7 +58,7 @@ ifeq ($(V),coverage)
 $(TESTS): LDFLAGS += -Wl,--wrap=_exit
 $(TESTS): $(B)/tools/gcov_exit.o
 endif
-test-programs: $(TESTS)
+test-programs: $(B)/registry $(TESTS)
 $(BENCHES): %: %.o $(B)/libbench.a $(B)/libtests.a $(B)/libkeepsake.a
 
 $(B)/%.o: %.c Makefile
@@ -95,16 +95,29 @@ run:
 	@$(MAKE) V=release all
 	@exec build/release/registry start
 # The slowest first, so that none of them is left for the end alone.
-SLOW = %/test_store_faults %/test_instance %/test_journal %/test_store
+SLOW = %/test_store_faults %/test_instance %/test_journal %/test_store %/test_store_io
 test_programs = $(patsubst tests/%.c,build/$(1)/%,$(filter tests/test_%,$(MAINS)))
 RUNS = $(call test_programs,asan) $(call test_programs,release)
 test:
 	@tools/packages build test
-	@$(MAKE) V=release tests
-	@$(MAKE) V=asan tests
+	@$(MAKE) V=release tests fuzzers
+	@$(MAKE) V=asan tests fuzzers
 	@tools/run-tests $(filter $(SLOW),$(RUNS)) "build/release/crash_loop --rounds 30" \
 		tests/browser/run \
-		$(filter-out $(SLOW),$(RUNS))
+		$(filter-out $(SLOW),$(RUNS)) $(call replays,release) $(call replays,asan)
+coverage:
+	@tools/packages build test
+	@$(MAKE) V=coverage test-programs fuzzers
+	@find build/coverage -name '*.gcda' -delete
+	@TEST_LIMIT_S=1200 tools/run-tests $(call test_programs,coverage) $(call replays,coverage)
+	@tools/coverage
+# For TIME seconds: the simulator, the crash loop, the fuzz targets.
+soak:
+	@tools/packages build test fuzz
+	@$(MAKE) V=release build/release/sim/sim build/release/crash_loop build/release/registry \
+		build/release/fuzz/seeds
+	@$(MAKE) V=fuzz CC=clang-14 fuzzers
+	@tools/soak $(TIME) $(TARGETS)
 bench:
 	@tools/packages build test
 	@$(MAKE) V=release benches
@@ -114,7 +127,7 @@ lint:
 	+@tools/lint
 format:
 	clang-format-14 -i $(filter-out include/keepsake.h,$(wildcard $(addsuffix /*.[ch],include src \
-		src/* apps/* tests bench)))
+		src/* apps/* tests bench fuzz)))
 packages:
 	@tools/packages build test lint
 clean:
@@ -125,4 +138,4 @@ include fuzz/fuzz.mk
 -include $(wildcard $(B)/*.d $(B)/*/*.d $(B)/*/*/*.d)
 .SECONDARY:
 .DELETE_ON_ERROR:
-.PHONY: all tests benches objects analyzed tidy sources run test bench lint format packages clean
+.PHONY: all tests test-programs benches objects analyzed tidy sources run test coverage soak bench lint format packages clean

@@ -1,8 +1,8 @@
 /* http1_outcome.h - what comes of a request's bytes, as text, and what http-parser makes of them
  *
  * "waits", "refused 400 why", or "took 57" and all of the request: texts that can be compared
- * whatever the pieces were in which the bytes came. The oracle, Debian's http-parser, gives the same
- * text for what it accepts, without its first line.
+ * whatever the pieces were in which the bytes came. The oracle, Debian's http-parser, gives the
+ * same text for what it accepts, without its first line.
  */
 #ifndef TESTS_HTTP1_OUTCOME_H
 #define TESTS_HTTP1_OUTCOME_H

@@ -1,10 +1,10 @@
 /* ram_disk.h - a disk in memory, for struct env and for SQLite alike
  *
  * Fast enough that a test opens a store a thousand times. What was written stays until it is taken
- * away, as after a kill: what a loss of power leaves is store_world.h's and the simulator's. Any call
- * may be told to fail, by its number: so a test finds every place that asks the disk for something
- * by counting from 1 on until nothing fails any more. Jobs run inside submit(). Time stands still
- * unless it is moved.
+ * away, as after a kill: what a loss of power leaves is store_world.h's and the simulator's. Any
+ * call may be told to fail, by its number: so a test finds every place that asks the disk for
+ * something by counting from 1 on until nothing fails any more. Jobs run inside submit(). Time
+ * stands still unless it is moved.
  *
  * SQLite sees one disk at a time, the one that was last handed to ram_disk_env().
  */

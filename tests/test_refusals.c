@@ -1,6 +1,6 @@
-/* What the core does not take, and what it says then: tables of functions, messages, logs that could
- * not have been written, code that asks for what cannot be, code that is not what history was made
- * by. */
+/* What the core does not take, and what it says then: tables of functions, messages, logs that
+ * could not have been written, code that asks for what cannot be, code that is not what history was
+ * made by. */
 #include "core/app.h"
 #include "core/coroutine.h"
 #include "core/message.h"

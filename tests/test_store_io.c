@@ -1,6 +1,6 @@
-/* Every call to the disk fails once: of a short life of a store the first call, then the second, and
- * so on until none is left that could. Whatever fails, the store says so, or goes on, or ends the
- * process; it does not take it for damage; and when the disk is well again, everything that was
+/* Every call to the disk fails once: of a short life of a store the first call, then the second,
+ * and so on until none is left that could. Whatever fails, the store says so, or goes on, or ends
+ * the process; it does not take it for damage; and when the disk is well again, everything that was
  * acknowledged is there.
  *
  * Each run is a process of its own, and what ends a process in earnest is a jump here, so that its
