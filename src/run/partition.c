@@ -48,6 +48,7 @@ static int open_store(struct partition *p)
     }
     clock_set(p, recovered.time_ms);
     p->next_uid = recovered.next_uid;
+    p->has_all = recovered.is_all_there;
     p->horizon_ms = -1;
     p->leftover.len = 0;
     buf_append(&p->leftover, recovered.queue.at, recovered.queue.len);
@@ -246,6 +247,11 @@ struct instance *partition_look(struct partition *p, struct str id)
     }
     p->is_gated |= inst ? inst->changed_in_pass == p->pass : p->deleted_count > 0;
     return inst;
+}
+
+void partition_look_ahead(struct partition *p, struct str key)
+{
+    table_look_ahead(&p->table, key);
 }
 
 /* Messages that an instance has to be there for. */

@@ -3,6 +3,8 @@
 #include "run/partition_internal.h"
 
 enum { FIRST_WINDOW_MS = 60 * 1000, SLEEPERS_MAX = 1 << 20 };
+/* Instances that a pass looks at to let some go: a millisecond or two. */
+enum { TRIM_LOOKS_MAX = 16384 };
 /* A window this wide reaches past every time that matters. */
 #define WINDOW_MAX_MS ((int64_t)1 << 53)
 
@@ -44,25 +46,27 @@ static struct instance *loaded(struct partition *p, int result, struct instance 
     return inst;
 }
 
-/* Deleted in this pass: the store still has it, until the commit. */
-static bool is_deleted(const struct partition *p, struct str id, uint64_t uid)
+/* What is not in the table. Deleted in this pass: the store still has it, until the commit. */
+static bool may_be_stored(const struct partition *p, struct str id, uint64_t uid)
 {
+    if (p->has_all)
+        return false; /* to ask for each new id costs an Open a fifth */
     for (size_t i = p->deleted_count; i-- > 0;) {
         const struct instance *inst = p->deleted[i];
         if (id.at ? str_is((struct str){inst->id, inst->id_len}, id) : inst->uid == uid)
-            return true;
+            return false;
     }
-    return false;
+    return true;
 }
 
 struct instance *resident_find(struct partition *p, struct str id)
 {
     struct instance *inst = table_find(&p->table, id);
     if (inst) {
-        table_touch(&p->table, inst);
+        inst->is_used = true;
         return inst;
     }
-    if (is_deleted(p, id, 0))
+    if (!may_be_stored(p, id, 0))
         return NULL;
     int result = store_load(p->store, id, &inst);
     return loaded(p, result, inst);
@@ -71,7 +75,7 @@ struct instance *resident_find(struct partition *p, struct str id)
 struct instance *resident_find_uid(struct partition *p, uint64_t uid)
 {
     struct instance *inst = table_find_uid(&p->table, uid);
-    if (inst || is_deleted(p, (struct str){NULL, 0}, uid))
+    if (inst || !may_be_stored(p, (struct str){NULL, 0}, uid))
         return inst;
     int result = store_load_uid(p->store, uid, &inst);
     return loaded(p, result, inst);
@@ -161,7 +165,7 @@ void resident_recovered(struct partition *p)
 
 static bool may_go(const struct instance *inst)
 {
-    return store_may_evict(inst) &&
+    return !inst->is_used && store_may_evict(inst) &&
            !(inst->kind == INSTANCE_ORCHESTRATION && inst->orchestration.pending.activities > 0);
 }
 
@@ -169,6 +173,7 @@ static void let_go(struct partition *p, struct instance *inst)
 {
     if (inst->kind == INSTANCE_ORCHESTRATION && inst->orchestration.session)
         resident_session_over(p, inst->orchestration.session);
+    p->has_all = false;
     timers_forget(&p->timers, inst);
     if (inst->due_ms < p->horizon_ms)
         timers_sleep(&p->timers, inst->due_ms, inst->uid);
@@ -190,14 +195,13 @@ void resident_trim(struct partition *p)
         p->horizon_ms = near_ms;
         timers_keep_before(&p->timers, near_ms);
     }
-    /* Those that may not go are passed over by making them the newest; each is met once. */
-    size_t left = p->table.clean.count;
+    size_t left = p->table.clean.count < TRIM_LOOKS_MAX ? p->table.clean.count : TRIM_LOOKS_MAX;
     while (p->bytes > p->limits.memory_bytes && left-- > 0) {
         struct instance *oldest = p->table.clean.oldest;
         if (may_go(oldest))
             let_go(p, oldest);
         else
-            table_touch(&p->table, oldest);
+            table_pass_over(&p->table, oldest);
     }
 }
 
