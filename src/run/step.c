@@ -143,6 +143,7 @@ void step_turn(struct partition *p, struct instance *inst, struct event *e, enum
     step_apply(p, inst, what, start);
     for (size_t i = 0; i < outcome.scheduled_count && !is_over; i++)
         activity_schedule(p, inst, &outcome.scheduled[i]);
+    resident_trim_sessions(p);
 }
 
 static ks_val *start_details(struct partition *p, const struct message *m)
