@@ -109,7 +109,8 @@ coverage:
 	@tools/packages build test
 	@$(MAKE) V=coverage test-programs fuzzers
 	@find build/coverage -name '*.gcda' -delete
-	@TEST_LIMIT_S=1200 tools/run-tests $(call test_programs,coverage) $(call replays,coverage)
+	@TEST_LIMIT_S=1200 tools/run-tests $(filter $(SLOW),$(call test_programs,coverage)) \
+		$(filter-out $(SLOW),$(call test_programs,coverage)) $(call replays,coverage)
 	@tools/coverage
 # For TIME seconds: the simulator, the crash loop, the fuzz targets.
 soak:

@@ -155,6 +155,7 @@ static void change_more(struct connection *c, uint8_t which)
                                        "CREATE TABLE more(x)",
                                        "PRAGMA user_version=0",
                                        "DROP TABLE instance",
+                                       "INSERT INTO meta VALUES('other',7)",
                                        "PRAGMA wal_checkpoint(TRUNCATE)"};
     connection_exec(c, sqls[which % (sizeof sqls / sizeof sqls[0])]);
 }

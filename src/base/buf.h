@@ -75,8 +75,7 @@ struct reader {
 };
 static inline struct reader reader_of(const void *bytes, size_t len)
 {
-    const uint8_t *at = len ? bytes : (const uint8_t *)""; /* an empty buffer has no bytes at all */
-    return (struct reader){at, at + len, false};
+    return (struct reader){bytes, (const uint8_t *)bytes + len, false};
 }
 uint8_t read_byte(struct reader *r);
 uint64_t read_varint(struct reader *r);

@@ -71,7 +71,9 @@ static int read_meta(struct checkpoint *c)
     sqlite3_stmt *statement = NULL;
     int result = sqlite3_prepare_v2(c->writer.db, "SELECT key,value FROM meta", -1, &statement,
                                     NULL);
-    while (result == SQLITE_OK && (result = sqlite3_step(statement)) == SQLITE_ROW) {
+    if (result != SQLITE_OK)
+        return result;
+    while ((result = sqlite3_step(statement)) == SQLITE_ROW) {
         struct str key = connection_column_str(statement, 0);
         int64_t value = sqlite3_column_int64(statement, 1);
         if (str_is(key, STR("needed")))
@@ -84,7 +86,6 @@ static int read_meta(struct checkpoint *c)
             c->meta.time_ms = value;
         else if (str_is(key, STR("clean")))
             c->meta.clean = (uint64_t)value;
-        result = SQLITE_OK;
     }
     int end = sqlite3_finalize(statement);
     return result == SQLITE_DONE ? SQLITE_OK : end;
