@@ -120,6 +120,41 @@ static int live(struct run *r)
     return result == 0 ? world_close(&r->world) : result;
 }
 
+/* More than is saved in one transaction: the next process finds the first half in the checkpoint's
+ * log. */
+static void commit_many(struct run *r)
+{
+    enum { MANY = 501 };
+    static char text[600];
+    char id[40];
+    struct world *w = &r->world;
+    memset(text, 'a', sizeof text - 1);
+    for (int i = 0; i < MANY; i++) {
+        snprintf(id, sizeof id, "@list@many-%d", i);
+        struct instance *inst = world_create(w, INSTANCE_ENTITY, id, "list");
+        world_patch(w, inst, DOC_SET, "name", ks_string(&w->mem, text));
+    }
+    expect(r, world_commit(w, STR("")) == 0, "cannot commit", w->why);
+    for (int i = 0; i < 2; i++) {
+        r->disk.boot_ms += 20000;
+        store_tick(w->store); /* the first sees that there is something */
+    }
+}
+
+/* Only the start counts that finds such a log. */
+static int live_many(struct run *r)
+{
+    int64_t fail_at = r->disk.fail_at;
+    r->disk.fail_at = 0;
+    expect(r, open_it(r) == 0, "cannot be opened", r->world.why);
+    commit_many(r);
+    world_abandon(&r->world);
+    ram_disk_process_over(&r->disk);
+    r->disk.fail_at = r->disk.calls + fail_at;
+    int result = open_it(r);
+    return result == 0 ? look(r) : result;
+}
+
 /* ---- one run ---- */
 
 static void end_it(struct run *r)
@@ -128,7 +163,7 @@ static void end_it(struct run *r)
     ram_disk_process_over(&r->disk);
 }
 
-static void one_run(const struct ram_disk *fault)
+static void one_run(const struct ram_disk *fault, int (*life)(struct run *r))
 {
     static struct run run; /* its addresses outlive the jump */
     struct run *r = &run;
@@ -141,7 +176,7 @@ static void one_run(const struct ram_disk *fault)
              strerror(fault->error), fault->is_lasting ? ", and all after it" : "");
     may_die = true;
     if (setjmp(dead) == 0) {
-        int result = live(r);
+        int result = life(r);
         if (result < 0)
             expect_trouble(r, result);
         end_it(r);
@@ -167,13 +202,13 @@ static void one_run(const struct ram_disk *fault)
 }
 
 /* Whether there was such a call. */
-static bool survives(const struct ram_disk *fault)
+static bool survives(const struct ram_disk *fault, int (*life)(struct run *r))
 {
     int status = 0;
     fflush(stdout);
     pid_t pid = fork();
     if (pid == 0)
-        one_run(fault);
+        one_run(fault, life);
     assert_int_equal(waitpid(pid, &status, 0), pid);
     assert_true(WIFEXITED(status));
     if (WEXITSTATUS(status) != 0 && WEXITSTATUS(status) != NOT_REACHED)
@@ -182,12 +217,17 @@ static bool survives(const struct ram_disk *fault)
     return WEXITSTATUS(status) == 0;
 }
 
-static void survives_all(struct ram_disk fault)
+static void survives_all_of(struct ram_disk fault, int (*life)(struct run *r))
 {
     fault.fail_at = 1;
-    while (survives(&fault))
+    while (survives(&fault, life))
         fault.fail_at++;
     assert_true(fault.fail_at > 20);
+}
+
+static void survives_all(struct ram_disk fault)
+{
+    survives_all_of(fault, live);
 }
 
 static void an_error_of_any_call_loses_nothing(void **state)
@@ -206,7 +246,15 @@ static void a_disk_that_is_full_from_any_call_on_loses_nothing(void **state)
 {
     (void)state;
     survives_all((struct ram_disk){.error = ENOSPC, .is_lasting = true});
-    survives_all((struct ram_disk){.error = ENOSPC});
+    survives_all((struct ram_disk){.error = EDQUOT});
+}
+
+static void an_error_while_the_checkpoints_log_is_made_again_loses_nothing(void **state)
+{
+    (void)state;
+    survives_all_of((struct ram_disk){.error = EIO}, live_many);
+    survives_all_of((struct ram_disk){.error = ENOSPC}, live_many);
+    survives_all_of((struct ram_disk){.error = ENOSPC, .is_lasting = true}, live_many);
 }
 
 static void a_checkpoint_that_others_lock_loses_nothing(void **state)
@@ -222,6 +270,7 @@ int main(void)
         cmocka_unit_test(an_error_of_any_call_loses_nothing),
         cmocka_unit_test(a_disk_that_fails_from_any_call_on_loses_nothing),
         cmocka_unit_test(a_disk_that_is_full_from_any_call_on_loses_nothing),
+        cmocka_unit_test(an_error_while_the_checkpoints_log_is_made_again_loses_nothing),
         cmocka_unit_test(a_checkpoint_that_others_lock_loses_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
