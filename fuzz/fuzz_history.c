@@ -64,12 +64,19 @@ static void check_looks(struct instance *inst, ks_arena *mem)
     buf_free(&text);
 }
 
+/* What was before it continued as new is gone; it did that while it ran, and began again at once. */
+static bool begins(const struct buf *history)
+{
+    return history->len && (history->at[0] == EVENT_EXECUTION_STARTED ||
+                            history->at[0] == EVENT_EXECUTION_SCHEDULED);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
 {
     struct str log = {(const char *)bytes, len};
     struct instance *whole = new_orchestration(), *piecewise = new_orchestration();
     ks_arena mem;
-    bool is_good = true, fits = true;
+    bool is_good = true, fits = true, is_odd = false;
     arena_init(&mem, 4096);
     if (!len) {
         instance_free(whole);
@@ -78,6 +85,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
     }
     while (log.len && is_good && fits) {
         size_t n = event_bytes(log, &mem, &is_good);
+        is_odd |= log.at[0] == EVENT_CONTINUED_AS_NEW && piecewise->status != KS_RUNNING;
         fits = instance_apply(piecewise, log.at, n, &mem) == 0;
         log = (struct str){log.at + n, log.len - n};
     }
@@ -90,7 +98,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
         buf_free(&a);
         buf_free(&b);
         check_looks(whole, &mem);
-        if (whole->orchestration.history.len)
+        if (!is_odd && begins(&whole->orchestration.history))
             check_saved(whole, &mem);
     }
     instance_free(whole);

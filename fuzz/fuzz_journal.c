@@ -12,6 +12,8 @@
  *     8  place, bits                  bytes of the last file are changed
  *     9  size                         the last file is cut
  *    10  name byte, bytes             a spare, or some other file
+ *    11  payload                      a record with anything in it
+ *    12  bits                         the chain of checksums is another from here on
  *
  * Numbers and strings as in buf.h. What does not fit is passed over. */
 #include "describe.h"
@@ -68,20 +70,34 @@ static void add_change(struct script *s)
     buf_string(&s->changes, read_string(&s->r));
 }
 
+/* Of the payload that is in s->record. */
+static void add_record(struct script *s)
+{
+    if (!s->segment || s->segment->bytes.len > FILE_BYTES_MAX)
+        return;
+    s->sequence++;
+    s->chain = record_end(&s->record, s->sequence, s->chain, s->header.salt);
+    buf_append(&s->segment->bytes, s->record.at, s->record.len);
+}
+
 static void end_record(struct script *s)
 {
     struct str queue = read_string(&s->r);
-    if (!s->segment || s->segment->bytes.len > FILE_BYTES_MAX)
-        return;
     record_begin(&s->record);
     payload_head_encode(&s->record, s->time_ms, s->count);
     buf_append(&s->record, s->changes.at, s->changes.len);
     buf_string(&s->record, queue);
-    s->sequence++;
-    s->chain = record_end(&s->record, s->sequence, s->chain, s->header.salt);
-    buf_append(&s->segment->bytes, s->record.at, s->record.len);
+    add_record(s);
     s->changes.len = 0;
     s->count = 0;
+}
+
+static void any_record(struct script *s)
+{
+    struct str payload = read_string(&s->r);
+    record_begin(&s->record);
+    buf_append(&s->record, payload.at, payload.len);
+    add_record(s);
 }
 
 static void set_mark(struct script *s)
@@ -142,6 +158,12 @@ static void one_line(struct script *s)
         break;
     case 10:
         other_file(s);
+        break;
+    case 11:
+        any_record(s);
+        break;
+    case 12:
+        s->chain ^= read_byte(&s->r);
         break;
     default:
         break;

@@ -187,7 +187,7 @@ static void add_created(struct buf *out, ks_arena *mem, uint64_t uid, bool is_en
 static void journal_seeds(struct seeds *s)
 {
     struct buf *out = &s->bytes;
-    for (uint8_t last = 5; last <= 10; last++) {
+    for (uint8_t last = 5; last <= 12; last++) {
         struct buf log = {0};
         op(out, 1, 1);
         op(out, 2, 20);
@@ -206,8 +206,13 @@ static void journal_seeds(struct seeds *s)
         buf_byte(out, 2);
         buf_string(out, STR(""));
         op(out, 5, 0);
-        op(out, last, last == 8 ? 4100 : 0);
-        buf_str(out, "\1\5x");
+        op(out, last, last == 8 ? 4100 : last == 11 ? 3 : last == 12);
+        buf_str(out, "\1\5x"); /* what it takes; a payload that is none */
+        if (last == 6)
+            add_created(out, &s->mem, 1, true); /* and was there */
+        if (last == 12)
+            op(out, 1, 3); /* a segment that does not go on */
+        op(out, 5, 0);
         seed_end(s);
         buf_free(&log);
     }

@@ -1,7 +1,9 @@
 /* The checkpoint where it is not what the store left there, and while a save of it is under way. */
 #include "store/checkpoint.h"
+#include "store/uid_set.h"
 #include "store_world.h"
 
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -95,6 +97,68 @@ static void a_close_finishes_the_save_that_waits(void **state)
     assert_int_equal(world_open(w), 0);
     assert_true(w->recovered.was_clean);
     assert_null(world_differs(w));
+}
+
+/* What changes while a round is under way is for the next one. */
+static void a_round_ends_with_what_was_there_when_it_began(void **state)
+{
+    enum { MANY = 501 };
+    struct world *w = *state;
+    char id[40];
+    for (int i = 0; i < MANY; i++) {
+        snprintf(id, sizeof id, "@list@many-%d", i);
+        world_patch(w, world_create(w, INSTANCE_ENTITY, id, "list"), DOC_ADD, "n",
+                    ks_integer(&w->mem, i));
+    }
+    assert_int_equal(world_commit(w, STR("")), 0);
+    for (int i = 0; i < 2; i++) {
+        store_tick(w->store);
+        w->now_ns += LATER_NS;
+    }
+    store_tick(w->store); /* some wait for a thread */
+    world_patch(w, world_find(w, "@list@many-7"), DOC_ADD, "n", ks_integer(&w->mem, 1));
+    assert_int_equal(world_commit(w, STR("")), 0);
+    world_pump(w);
+    store_tick(w->store);
+    world_pump(w);
+    assert_int_equal(w->table.dirty.count, 1);
+    world_settle(w);
+    world_evict(w);
+    assert_null(world_differs(w));
+}
+
+static void a_broken_journal_is_closed_as_it_is(void **state)
+{
+    struct world *w = *state;
+    assert_int_equal(world_step(w, 3), 0);
+    w->writes = 0;
+    w->fault = (struct world_fault){.fail_write_at = 1, .error = EIO};
+    assert_int_equal(world_step(w, 3), KS_E_IO);
+    w->fault = (struct world_fault){0};
+    assert_int_equal(world_close(w), 0);
+    assert_int_equal(world_open(w), 0);
+    assert_null(world_differs(w));
+}
+
+static void a_set_of_uids_has_what_was_put_into_it(void **state)
+{
+    enum { UIDS = 300 };
+    struct world *w = *state;
+    struct uid_set set = {0};
+    bool is_in[UIDS + 1] = {false};
+    for (int i = 0; i < 20000; i++) {
+        uint64_t uid = 1 + world_random(w, UIDS);
+        bool is_to_be_in = world_random(w, 3) < (i % 4000 < 2000 ? 2 : 1);
+        if (is_to_be_in)
+            uid_set_add(&set, uid);
+        else
+            uid_set_remove(&set, uid);
+        is_in[uid] = is_to_be_in;
+        for (uint64_t other = 1; i % 500 == 0 && other <= UIDS; other++)
+            assert_int_equal(uid_set_has(&set, other), is_in[other]);
+    }
+    uid_set_free(&set);
+    assert_false(uid_set_has(&set, 1));
 }
 
 static void a_commit_of_many_megabytes_is_one_as_any(void **state)
@@ -276,6 +340,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(what_is_deleted_is_gone_before_during_and_after_the_save),
         TEST(a_close_finishes_the_save_that_waits),
+        TEST(a_round_ends_with_what_was_there_when_it_began),
+        TEST(a_broken_journal_is_closed_as_it_is),
+        TEST(a_set_of_uids_has_what_was_put_into_it),
         TEST(a_commit_of_many_megabytes_is_one_as_any),
         TEST(a_save_into_a_file_without_its_tables_ends_the_process),
         TEST(a_file_without_its_tables_is_refused),
