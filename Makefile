@@ -16,7 +16,7 @@ CFLAGS_release = -O2 -g $(HARDENED)
 CFLAGS_asan = -O1 -g3 -fsanitize=address,undefined -fno-sanitize-recover=all -DKS_ASAN
 CFLAGS_tsan = -O1 -g3 -fsanitize=thread
 CFLAGS_analyze = -O0 -fanalyzer
-CFLAGS_coverage = -O0 -g --coverage -fprofile-update=atomic
+CFLAGS_coverage = -O0 -g --coverage
 WARNINGS = -Wall -Wextra -Werror -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes \
 	-Wswitch-enum -Wvla -Wwrite-strings -Wformat=2
 LANGUAGE = -std=c17 -D_GNU_SOURCE -Iinclude -Isrc

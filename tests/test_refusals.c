@@ -459,6 +459,20 @@ static const ks_val *locks_an_entity_with_a_bad_key(ks_orch *o)
     return ks_await(ks_lock(o, (ks_ref){"List", "a"}, (ks_ref){"List", "a?b"}));
 }
 
+static const ks_val *signals_what_it_locks(ks_orch *o)
+{
+    ks_lock(o, (ks_ref){"List", "a"});
+    ks_signal(o->out, (ks_ref){"List", "a"}, "add", NULL);
+    ks_signal(o->out, (ks_ref){"List", "a"}, "add", NULL);
+    return ks_await(ks_event(o, "Go"));
+}
+
+static void a_signal_into_its_own_section_fails_the_orchestration(void **state)
+{
+    (void)state;
+    expect_end(signals_what_it_locks, NULL, "start null", "is signaled in the critical section");
+}
+
 static void bad_ids_fail_the_orchestration_where_it_uses_them(void **state)
 {
     (void)state;
@@ -494,12 +508,26 @@ static const ks_val *names_the_error_last(ks_orch *o)
         ks_call_with(o, "Fails", NULL, &(ks_retry){.attempts = 2, .final_errors = "Badx,Bad"}));
 }
 
+static const ks_val *names_the_error_first(ks_orch *o)
+{
+    return ks_await(
+        ks_call_with(o, "Fails", NULL, &(ks_retry){.attempts = 2, .final_errors = "Bad,Worse"}));
+}
+
+static const ks_val *backs_off_evenly(ks_orch *o)
+{
+    return ks_await(
+        ks_call_with(o, "Fails", NULL, &(ks_retry){.attempts = 3, .first_ms = 1000, .backoff = 1}));
+}
+
 static void policies_have_ends(void **state)
 {
     (void)state;
     expect_end(waits_a_thousand_years, NULL, "start null", "due 3153600000000"); /* in a hundred */
     expect_end(backs_off_by_nothing, NULL, "start null; timer 1; timer 3", "failed");
     expect_end(names_other_errors, NULL, "start null", "running");
+    expect_end(backs_off_evenly, NULL, "start null; timer 1; timer 3", "TimerCreated 3 due 2000");
+    expect_end(names_the_error_first, NULL, "start null", "failed");
     expect_end(names_the_error_last, NULL, "start null", "failed");
 }
 
@@ -573,6 +601,7 @@ int main(void)
         cmocka_unit_test(a_place_behind_history_has_no_event),
         cmocka_unit_test(a_pool_keeps_some_stacks_and_no_more),
         cmocka_unit_test(bad_ids_fail_the_orchestration_where_it_uses_them),
+        cmocka_unit_test(a_signal_into_its_own_section_fails_the_orchestration),
         cmocka_unit_test(policies_have_ends),
         cmocka_unit_test(another_program_is_found_out_between_attempts),
     };
