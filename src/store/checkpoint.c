@@ -51,19 +51,24 @@ static int failed(const struct connection *c, int result, char *ret_why, size_t 
 
 /* ---- opening ---- */
 
-/* One that cannot be opened now is not one that is not there: without it the journal's beginning
- * would be missed, and that be called damage. */
+/* One that cannot be read now is not one that is not there: without it the journal's beginning
+ * would be missed, and that be called damage. An empty one is none: a crash came before its first
+ * page. */
 static int look_for_file(const struct checkpoint *c, bool *ret_is_there, char *ret_why,
                          size_t why_size)
 {
+    struct env *env = c->env;
+    int64_t size = 0;
     int file;
-    int result = c->env->disk_open(c->env->self, c->path, DISK_READ, &file);
-    if (result == 0)
-        c->env->disk_close(c->env->self, file);
-    *ret_is_there = result == 0;
+    int result = env->disk_open(env->self, c->path, DISK_READ, &file);
+    if (result == 0) {
+        result = env->disk_size(env->self, file, &size);
+        env->disk_close(env->self, file);
+    }
+    *ret_is_there = size > 0;
     if (result == 0 || result == -ENOENT)
         return 0;
-    snprintf(ret_why, why_size, "the checkpoint %s cannot be opened: %s", c->path,
+    snprintf(ret_why, why_size, "the checkpoint %s cannot be read: %s", c->path,
              strerror(-result));
     return segment_error(result);
 }
@@ -73,7 +78,9 @@ static int read_meta(struct checkpoint *c)
     sqlite3_stmt *statement = NULL;
     int result = sqlite3_prepare_v2(c->writer.db, "SELECT key,value FROM meta", -1, &statement,
                                     NULL);
-    while (result == SQLITE_OK && (result = sqlite3_step(statement)) == SQLITE_ROW) {
+    if (result != SQLITE_OK)
+        return result;
+    while ((result = sqlite3_step(statement)) == SQLITE_ROW) {
         struct str key = connection_column_str(statement, 0);
         int64_t value = sqlite3_column_int64(statement, 1);
         if (str_is(key, STR("needed")))
@@ -86,7 +93,6 @@ static int read_meta(struct checkpoint *c)
             c->meta.time_ms = value;
         else if (str_is(key, STR("clean")))
             c->meta.clean = (uint64_t)value;
-        result = SQLITE_OK;
     }
     int end = sqlite3_finalize(statement);
     return result == SQLITE_DONE ? SQLITE_OK : end;
