@@ -44,7 +44,8 @@ static const ks_val *fetch(ks_orch *o)
 static const ks_val *race(ks_orch *o)
 {
     ks_task *first = ks_call_http(o, &(ks_http_request){.url = "http://slow/"});
-    ks_task *second = ks_call_http(o, &(ks_http_request){.url = "http://fast/"});
+    ks_retry twice = {.attempts = 2};
+    ks_task *second = ks_call_http(o, &(ks_http_request){.url = "http://fast/", .retry = &twice});
     return ks_boolean(o->mem, ks_winner(ks_when_any(o, first, second)) == second);
 }
 
@@ -243,6 +244,32 @@ static void what_the_app_asked_wrongly_is_the_result(void **state)
     assert_int_equal(w->asked, 1);
 }
 
+/* A type that the app gives stays, and a tab is no control character. */
+static void a_json_body_has_the_type_that_is_given(void **state)
+{
+    struct world *w = *state;
+    SCRIPT(w, "{\"status\":202,\"headers\":{\"Location\":\"/l\"}}", "{\"status\":204}");
+    start(w, "Fetch",
+          "{\"url\":\"http://a.test/"
+          "\",\"body\":[],\"headers\":{\"X\":\"a\\tb\",\"content-type\":\"b/c\"}}");
+    expect_asked(w, 1,
+                 "POST http://a.test/ | X: a\tb | content-type: b/c | User-Agent: keepsake "
+                 "| Idempotency-Key: x:1:0 | []");
+    advance(w, 30000);
+    expect_asked(w, 2, "GET http://a.test/l | X: a\tb | User-Agent: keepsake | ");
+    SCRIPT(w, "{\"status\":202,\"headers\":{\"Location\":\"/l\"}}", "{\"status\":204}");
+    ks_test_get(w->t, "/api/End");
+    start(w, "Fetch", "{\"url\":\"http://a.test/\",\"headers\":{\"Idempotency-Key\":\"mine\"}}");
+    advance(w, 30000);
+    expect_asked(w, 4, "GET http://a.test/l | User-Agent: keepsake | ");
+    SCRIPT(w, "{\"status\":204}");
+    ks_test_get(w->t, "/api/End");
+    w->asked = 0;
+    start(w, "Fetch", "{\"url\":\"http://a.test/\",\"body\":[],\"headers\":{\"X\":\"y\"}}");
+}
+
+#define TEN "ABCDEFGHIJ"
+
 static void what_cannot_be_sent_fails_with_a_reason(void **state)
 {
     struct world *w = *state;
@@ -257,6 +284,10 @@ static void what_cannot_be_sent_fails_with_a_reason(void **state)
         "{\"url\":\"http://a.test/\",\"headers\":{\"a b\":\"c\"}}",
         "{\"url\":\"http://a.test/\",\"headers\":{\"Content-Length\":\"7\"}}",
         "{\"url\":\"http://a.test/\",\"headers\":{\"a\":7}}",
+        "{\"url\":\"http://a.test/\",\"headers\":{\"\":\"b\"}}",
+        "{\"url\":\"http://a.test/\",\"headers\":{\"a\":\"\x7F\"}}",
+        "{\"url\":\"http://a.test/\",\"method\":\"" TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN
+        "ABCDEFGHI\"}",
     };
     for (size_t i = 0; i < sizeof inputs / sizeof inputs[0]; i++) {
         start(w, "Fetch", inputs[i]);
@@ -361,6 +392,8 @@ static void retry_after_can_be_a_date_or_nonsense(void **state)
                 {"Thu, 24 Dec 2026 17:00:00 GMT", 1000},
                 {"0", 1000},
                 {"soon", 30000},
+                {"7x", 30000},
+                {"99999999999999999999", KS_DAYS(36500)},
                 {"-5", 30000},
                 {"Thu, 24 Foo 2026 18:02:00 GMT", 30000},
                 {"", 30000}};
@@ -399,6 +432,14 @@ static void without_polling_202_is_the_answer(void **state)
     start(w, "Fetch", "{\"url\":\"http://a.test/\",\"noPolling\":true}");
     expect_result(w,
                   "{\"status\":202,\"headers\":{\"location\":\"http://a.test/l\"},\"body\":\"\"}");
+}
+
+static void a_202_that_says_nowhere_to_look_is_the_answer(void **state)
+{
+    struct world *w = *state;
+    SCRIPT(w, "{\"status\":202}");
+    start(w, "Fetch", "{\"url\":\"http://a.test/\"}");
+    expect_result(w, "{\"status\":202,\"headers\":{},\"body\":\"\"}");
 }
 
 static void a_location_that_is_none_fails(void **state)
@@ -529,6 +570,7 @@ int main(void)
         BOTH(an_answer_is_the_result),
         BOTH(a_body_is_sent_as_text_or_as_json),
         BOTH(what_the_app_asked_wrongly_is_the_result),
+        BOTH(a_json_body_has_the_type_that_is_given),
         BOTH(what_cannot_be_sent_fails_with_a_reason),
         BOTH(an_activity_asks_here_and_now),
         BOTH(calls_run_side_by_side),
@@ -539,6 +581,7 @@ int main(void)
         BOTH(retry_after_can_be_a_date_or_nonsense),
         BOTH(a_poll_elsewhere_takes_no_headers_along),
         BOTH(without_polling_202_is_the_answer),
+        BOTH(a_202_that_says_nowhere_to_look_is_the_answer),
         BOTH(a_location_that_is_none_fails),
         BOTH(failures_are_tried_again_with_the_same_key),
         BOTH(the_last_failure_is_the_error),

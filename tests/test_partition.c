@@ -303,12 +303,15 @@ static void without_any_room_it_is_read_only_and_idle(void **state)
     hub_expect(h, "/api/list/w", "[7]");
 }
 
-static void leftovers_wait_while_there_is_no_room(void **state)
+static void leftovers_wait_while_there_is_no_room_and_nobody_sees_them(void **state)
 {
     struct hub *h = *state;
     hub_line(h, "POST", "20", "/api/list/c/chain");
     hub_pass(h);
     h->room = ROOM_NONE;
+    const struct hub_answer *refused = hub_ask(h, "GET", "", "/api/list/c");
+    assert_int_equal(refused->status, 503);
+    assert_non_null(strstr(refused->body, "disk is full"));
     size_t commits = h->commits;
     hub_advance(h, 5000);
     hub_crash(h);
@@ -755,7 +758,7 @@ int main(void)
         TEST(a_result_is_too_late_for_an_instance_that_was_started_anew),
         TEST(a_full_disk_refuses_changes_and_finishes_what_is_owed),
         TEST(without_any_room_it_is_read_only_and_idle),
-        TEST_SHORT(leftovers_wait_while_there_is_no_room),
+        TEST_SHORT(leftovers_wait_while_there_is_no_room_and_nobody_sees_them),
         TEST_SHORT(leftovers_survive_a_crash_and_are_done_once),
         TEST_SHORT(leftovers_survive_a_commit_that_is_refused),
         TEST_SHORT(results_that_are_left_over_count_once),

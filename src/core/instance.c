@@ -231,8 +231,6 @@ static int apply_event(struct instance *inst, const struct event *e, size_t at_b
         if (e->due_ms > e->time_ms)
             inst->status = KS_PENDING;
         inst->due_ms = e->due_ms;
-        o->pending.at = die_zalloc(sizeof o->pending.at[0]);
-        o->pending.cap = 1;
         return pending_add(&o->pending,
                            &(struct pending){.id = EVENT_ID_START, .due_ms = e->due_ms});
     case EVENT_TASK_SCHEDULED:
@@ -338,7 +336,7 @@ static int apply_history(struct instance *inst, const void *log, size_t len)
     struct buf *history = &inst->orchestration.history;
     size_t from = history->len;
     buf_append(history, log, len);
-    return apply_range(inst, from, len);
+    return history->len ? apply_range(inst, from, len) : -1; /* it would never have begun */
 }
 
 /* ---- applying patches ---- */

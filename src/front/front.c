@@ -389,6 +389,10 @@ static void run_request(struct front *f, const struct waiting *w)
     else if (!partition_is_up(f->config.partition))
         answer_problem(f, w, 503, "Cache-Control: no-store\r\nRetry-After: 1\r\n",
                        partition_why(f->config.partition));
+    else if (!partition_takes_looks(f->config.partition))
+        answer_problem(f, w, 503, "Cache-Control: no-store\r\nRetry-After: 5\r\n",
+                       "The disk is full, and what was begun cannot be finished before there is "
+                       "room; what was stored is safe. Try again later.");
     else
         run_route(f, w, route, method);
 }

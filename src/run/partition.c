@@ -28,6 +28,8 @@ int64_t partition_clock_ms(const struct partition *p)
 static void clock_set(struct partition *p, int64_t last_ms)
 {
     int64_t now_ms = p->clock_base_ns ? partition_clock_ms(p) : p->env->wall_ms(p->env->self);
+    if (p->clock_base_ns && now_ms >= last_ms)
+        return; /* set anew it would lose a part of a millisecond each time */
     p->clock_base_ms = now_ms > last_ms ? now_ms : last_ms;
     p->clock_base_ns = p->env->boot_ns(p->env->self);
 }
@@ -174,6 +176,11 @@ bool partition_has_budget(const struct partition *p)
 bool partition_takes_changes(const struct partition *p)
 {
     return store_room(p->store) == ROOM_PLENTY;
+}
+
+bool partition_takes_looks(const struct partition *p)
+{
+    return !p->leftover.len || store_room(p->store) != ROOM_NONE;
 }
 
 int64_t partition_now_ms(const struct partition *p)
@@ -357,6 +364,9 @@ static void let_leave(struct partition *p)
     p->deleted_count = 0;
     pass_reset(p);
     store_tick(p->store);
+    if (p->store->notice[0])
+        p->config.log(p->config.ctx, p->store->notice);
+    p->store->notice[0] = 0;
     resident_trim(p);
 }
 

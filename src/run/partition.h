@@ -72,6 +72,9 @@ int64_t partition_now_ms(const struct partition *p);
 bool partition_has_budget(const struct partition *p);
 /* Whether requests that change something can be taken: the disk is not full. */
 bool partition_takes_changes(const struct partition *p);
+/* Whether anything can be looked at: not while there is no room at all for what a full pass left
+ * over, which would be seen half done. */
+bool partition_takes_looks(const struct partition *p);
 
 /* ---- for an HTTP function, between begin and commit ---- */
 

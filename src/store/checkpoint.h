@@ -15,6 +15,7 @@
 
 #include "store/connection.h"
 #include "store/save.h"
+#include "store/settling.h"
 #include "store/store.h"
 
 struct checkpoint {
@@ -27,6 +28,7 @@ struct checkpoint {
     struct connection writer;
     bool is_dir_synced;
     bool is_settled;        /* found or made so by open */
+    enum settling settling; /* as found by open */
     int64_t verified_pages; /* so far; -1: all, or nothing to verify */
     struct buf log;         /* of what is being loaded */
     ks_arena scratch;

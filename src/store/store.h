@@ -85,12 +85,13 @@ struct store_ops {
     void (*abandon)(struct store *s);
 };
 
-/* The head of every store; private but for table and why. */
+/* The head of every store; private but for table, why and notice. */
 struct store {
     const struct store_ops *ops;
     struct env *env;
     struct table *table;
     char why[512];
+    char notice[600]; /* what goes wrong in the background, for the log; "" */
 };
 
 static inline const char *store_why(const struct store *s)
