@@ -41,7 +41,7 @@ uint64_t ks_random(ks_orch *o)
 /* ---- sub-orchestrations ---- */
 
 ks_task *task_sub_once(struct session *s, const char *orchestration, const char *id,
-                       const ks_val *input)
+                       const ks_val *input, struct retry *r)
 {
     ks_task *task = task_new(s, TASK_CHILD);
     task_number(task);
@@ -50,9 +50,8 @@ ks_task *task_sub_once(struct session *s, const char *orchestration, const char 
     struct event e = {.type = EVENT_SUB_ORCHESTRATION_CREATED,
                       .id = task->id,
                       .target = str_of(id),
-                      .name = str_of(orchestration),
-                      .val = input};
-    if (session_command(s, &e))
+                      .name = str_of(orchestration)};
+    if (task_attempt(s, &e, &input, r))
         send_for(task, &(struct message){.type = MESSAGE_START,
                                          .target = e.target,
                                          .name = e.name,
@@ -79,7 +78,7 @@ ks_task *ks_sub(ks_orch *o, const char *orchestration, const char *id, const ks_
 {
     struct session *s = task_session_of(o);
     task_check_sub(s, orchestration, id, input);
-    return task_sub_once(s, orchestration, id, input);
+    return task_sub_once(s, orchestration, id, input, NULL);
 }
 
 /* ---- entities ---- */

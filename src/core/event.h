@@ -44,7 +44,9 @@
  * time, due and cut are zigzag, id a varint, target and name strings (buf.h); the rest are values
  * (value_codec.c). Details are an object, or null: of a start {"version", "tags", "parent": {"id",
  * "uid", "task"}} and, where it continues a run, {"task", "draws", "status"}: how far those were;
- * of an activity {"key": task, "heartbeat": ms}.
+ * of an activity {"heartbeat": ms}; of an activity or sub-orchestration that is tried again {"key",
+ * "at"}: the task of the first attempt, and at which byte of history that stands, since only the
+ * first has the input.
  *
  * A failure is a result that is an error: a failed activity's TaskCompleted, a failed instance's
  * ExecutionCompleted. Ids number the tasks of an instance from 0 on.

@@ -448,9 +448,13 @@ const ks_val *instance_history(const struct instance *inst, ks_arena *mem)
     return events;
 }
 
-void instance_event(const struct instance *inst, size_t at_bytes, ks_arena *mem, struct event *ret)
+void instance_asked(const struct instance *inst, const struct pending *pending, ks_arena *mem,
+                    struct event *ret)
 {
-    *ret = event_at(inst, at_bytes, mem);
+    *ret = event_at(inst, pending->history_bytes, mem);
+    const ks_val *first = ks_get(ret->details, "at");
+    if (first)
+        ret->val = event_at(inst, (size_t)ks_int(first), mem).val;
 }
 
 const ks_val *instance_details(const struct instance *inst, ks_arena *mem)

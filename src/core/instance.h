@@ -163,8 +163,9 @@ const ks_val *instance_details(const struct instance *inst, ks_arena *mem);
 const ks_val *instance_locks(const struct instance *inst, ks_arena *mem);
 /* Its history, an array of objects with the fields of event.h; in mem. */
 const ks_val *instance_history(const struct instance *inst, ks_arena *mem);
-/* The event that stands at a place in history. */
-void instance_event(const struct instance *inst, size_t at_bytes, ks_arena *mem, struct event *ret);
+/* The command that something is pending by, with the input of the first attempt. */
+void instance_asked(const struct instance *inst, const struct pending *pending, ks_arena *mem,
+                    struct event *ret);
 
 /* About how much memory it takes. */
 size_t instance_bytes(const struct instance *inst);

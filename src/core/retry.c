@@ -9,6 +9,29 @@
  * All of it is made of activities, sub-orchestrations and timers, so history says all of it. */
 #include "core/session_internal.h"
 
+bool task_attempt(struct session *s, struct event *e, const ks_val **input, struct retry *r)
+{
+    bool is_first = !r || r->attempts == 1;
+    if (is_first) {
+        e->val = *input;
+        if (r)
+            r->first_bytes = session_place(s);
+    } else {
+        ks_val *details = ks_object(&s->mem);
+        ks_put(&s->mem, details, "key", ks_integer(&s->mem, r->first_id));
+        ks_put(&s->mem, details, "at", ks_integer(&s->mem, (int64_t)r->first_bytes));
+        if (e->details)
+            ks_put(&s->mem, details, "heartbeat", ks_get(e->details, "heartbeat"));
+        e->details = details;
+    }
+    bool is_new = session_command(s, e);
+    if (is_first)
+        *input = e->val; /* what was recorded counts */
+    if (is_first && r)
+        r->input = e->val;
+    return is_new;
+}
+
 static void attempt_begin(ks_task *task)
 {
     struct session *s = task->session;
@@ -16,9 +39,8 @@ static void attempt_begin(ks_task *task)
     r->attempts++;
     r->pause = NULL;
     r->limit = NULL;
-    r->attempt = r->is_child ? task_sub_once(s, r->name, r->id, r->input)
-                             : task_call_once(s, r->name, r->input, &r->policy,
-                                              r->attempts > 1 ? &r->first_id : NULL);
+    r->attempt = r->is_child ? task_sub_once(s, r->name, r->id, r->input, r)
+                             : task_call_once(s, r->name, r->input, r);
     if (r->attempts == 1)
         r->first_id = r->attempt->id;
     if (s->is_over)

@@ -37,8 +37,7 @@ static const ks_val *diverged(struct session *s, const char *history, const char
     return ks_fail(&s->mem, "NonDeterminism",
                    "the code is not the one that made the history: at byte %zu history has %s, the "
                    "code asked for %s",
-                   (size_t)(s->history.at - (const uint8_t *)s->inst->orchestration.history.at),
-                   history, code);
+                   session_place(s), history, code);
 }
 
 static void over(struct session *s, const ks_val *result)
@@ -79,6 +78,14 @@ bool session_command(struct session *s, struct event *asked)
     asked->val = had.val;
     asked->due_ms = had.due_ms;
     return false;
+}
+
+size_t session_place(const struct session *s)
+{
+    const struct buf *history = &s->inst->orchestration.history;
+    if (s->is_replaying)
+        return (size_t)(s->history.at - (const uint8_t *)history->at);
+    return history->len + s->outcome->log->len - s->turn_bytes;
 }
 
 bool session_sends(struct session *s, const struct message *m)
@@ -365,6 +372,7 @@ static void end_turn(struct session *s, struct outcome *outcome, size_t log_len)
 void session_turn(struct session *s, const struct event *incoming, struct outcome *outcome)
 {
     assert(!s->is_over);
+    s->turn_bytes = outcome->log->len;
     event_encode(outcome->log, incoming);
     size_t log_len = outcome->log->len;
     s->outcome = outcome;

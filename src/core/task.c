@@ -80,7 +80,7 @@ void task_parent_add(ks_task *child, ks_task *parent)
 
 /* ---- activities ---- */
 
-static void schedule(struct session *s, const struct event *e)
+static void schedule(struct session *s, const struct event *e, const ks_val *input)
 {
     struct outcome *o = s->outcome;
     if (o->scheduled_count == o->scheduled_cap) {
@@ -93,7 +93,7 @@ static void schedule(struct session *s, const struct event *e)
     }
     struct event own = *e;
     own.name = (struct str){arena_strndup(o->mem, e->name.at, e->name.len), e->name.len};
-    own.val = val_copy(o->mem, e->val);
+    own.val = val_copy(o->mem, input);
     own.details = val_copy(o->mem, e->details);
     o->scheduled[o->scheduled_count++] = own;
 }
@@ -136,38 +136,22 @@ static void call_inline(ks_task *task, const ks_function *fn, const ks_val *inpu
         task_complete(task, ran.val);
 }
 
-/* What is asked of a thread beside name and input; NULL: nothing. */
-static const ks_val *activity_details(struct session *s, uint32_t id, uint32_t key,
-                                      const ks_retry *how)
-{
-    ks_val *details = NULL;
-    if (key != id)
-        details = ks_put(&s->mem, ks_object(&s->mem), "key", ks_integer(&s->mem, key));
-    if (how && how->heartbeat_ms > 0)
-        details = ks_put(&s->mem, details ? details : ks_object(&s->mem), "heartbeat",
-                         ks_integer(&s->mem, how->heartbeat_ms));
-    return details;
-}
-
-/* One attempt. Those of one call share the key of the first. */
 ks_task *task_call_once(struct session *s, const char *activity, const ks_val *input,
-                        const ks_retry *how, const uint32_t *first_id)
+                        struct retry *r)
 {
     const ks_function *fn = app_activity(s->app, str_of(activity));
     ks_task *task = task_new(s, TASK_ACTIVITY);
     task_number(task);
-    uint32_t key = first_id ? *first_id : task->id;
     if (fn->kind == KS_FN_ACTIVITY_INLINE) {
-        call_inline(task, fn, input, key);
+        call_inline(task, fn, input, r && r->attempts > 1 ? r->first_id : task->id);
         return task;
     }
-    struct event e = {.type = EVENT_TASK_SCHEDULED,
-                      .id = task->id,
-                      .name = str_of(fn->name),
-                      .val = input,
-                      .details = activity_details(s, task->id, key, how)};
-    if (session_command(s, &e))
-        schedule(s, &e);
+    struct event e = {.type = EVENT_TASK_SCHEDULED, .id = task->id, .name = str_of(fn->name)};
+    if (r && r->policy.heartbeat_ms > 0)
+        e.details = ks_put(&s->mem, ks_object(&s->mem), "heartbeat",
+                           ks_integer(&s->mem, r->policy.heartbeat_ms));
+    if (task_attempt(s, &e, &input, r))
+        schedule(s, &e, input);
     return task;
 }
 
@@ -191,7 +175,7 @@ ks_task *ks_call(ks_orch *o, const char *activity, const ks_val *input)
 {
     struct session *s = task_session_of(o);
     task_check_activity(s, activity, input);
-    return task_call_once(s, activity, input, NULL, NULL);
+    return task_call_once(s, activity, input, NULL);
 }
 
 /* ---- timers ---- */

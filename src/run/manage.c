@@ -38,7 +38,7 @@ static void terminate_children(struct partition *p, const struct instance *inst,
         struct event e;
         if (o->pending.at[i].is_done || o->pending.at[i].kind != PENDING_CHILD)
             continue;
-        instance_event(inst, o->pending.at[i].history_bytes, &p->pass_mem, &e);
+        instance_asked(inst, &o->pending.at[i], &p->pass_mem, &e);
         struct message further = *m;
         further.target = e.target;
         step_send(p, &further);
@@ -203,7 +203,7 @@ static void ask_again(struct partition *p, struct instance *inst, const struct p
                       const ks_val *reason)
 {
     struct event e;
-    instance_event(inst, pending->history_bytes, &p->pass_mem, &e);
+    instance_asked(inst, pending, &p->pass_mem, &e);
     struct message m = {.type = MESSAGE_CALL,
                         .target = e.target,
                         .name = e.name,
