@@ -63,6 +63,23 @@ ks_val *ks_object(ks_arena *mem);
 ks_val *ks_fail(ks_arena *mem, const char *type, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
+/* The types of the engine's own failures. */
+#define KS_ERROR_TIMEOUT "Timeout"                  /* took longer than it was given */
+#define KS_ERROR_HEARTBEAT "Heartbeat"              /* an activity was not heard of */
+#define KS_ERROR_CANCELED "Canceled"                /* ks_cancel() */
+#define KS_ERROR_TERMINATED "Terminated"            /* a sub-orchestration was */
+#define KS_ERROR_ALREADY_EXISTS "AlreadyExists"     /* a sub-orchestration's id is taken */
+#define KS_ERROR_MISSING_FUNCTION "MissingFunction" /* the table has none of that name */
+#define KS_ERROR_NON_DETERMINISM "NonDeterminism"   /* the code did not make that history */
+#define KS_ERROR_BAD_SEND "BadSend"                 /* an id, name or value beyond its limits */
+#define KS_ERROR_BAD_LOCK "BadLock"                 /* what a critical section does not allow */
+#define KS_ERROR_BAD_OPERATION "BadOperation"       /* an entity changed or sent what it cannot */
+#define KS_ERROR_BAD_REQUEST "BadRequest"           /* no HTTP request that can be sent */
+#define KS_ERROR_UNREACHABLE "Unreachable"          /* nobody answered it */
+#define KS_ERROR_HTTP "Http"                        /* answered with 429 or 5xx: "Http503" */
+#define KS_ERROR_BAD_ANSWER "BadAnswer"             /* the answer is none, or cannot be kept */
+#define KS_ERROR_BAD_JSON "Json"                    /* ks_parse_json(): the text is none */
+
 /* Add to a value that is being built; each returns the array or object. A NULL val is null; a key
  * that is there already gets the new value. The val is shared, not copied. */
 ks_val *ks_push(ks_arena *mem, ks_val *array, const ks_val *val);

@@ -67,9 +67,9 @@ void task_check_sub(struct session *s, const char *orchestration, const char *id
                         .name = str_of(orchestration)};
     const char *why = message_check(&m);
     if (why)
-        session_fail(s, ks_fail(&s->mem, "BadSend", "%s", why));
+        session_fail(s, ks_fail(&s->mem, KS_ERROR_BAD_SEND, "%s", why));
     if (s->locked)
-        session_fail(s, ks_fail(&s->mem, "BadLock",
+        session_fail(s, ks_fail(&s->mem, KS_ERROR_BAD_LOCK,
                                 "no sub-orchestration can be begun in a critical section"));
     task_check_input(s, orchestration, input);
 }
@@ -98,9 +98,9 @@ ks_task *ks_call_entity(ks_orch *o, ks_ref entity, const char *operation, const 
     struct message m = {.type = MESSAGE_CALL, .target = id, .name = str_of(operation), .val = arg};
     const char *why = message_check(&m);
     if (why)
-        session_fail(s, ks_fail(&s->mem, "BadSend", "%s", why));
+        session_fail(s, ks_fail(&s->mem, KS_ERROR_BAD_SEND, "%s", why));
     if (s->locked && !is_locked(s, id))
-        session_fail(s, ks_fail(&s->mem, "BadLock",
+        session_fail(s, ks_fail(&s->mem, KS_ERROR_BAD_LOCK,
                                 "%s is called in a critical section that does not have it", id.at));
     ks_task *task = task_new(s, TASK_CALL);
     task_number(task);
@@ -131,7 +131,7 @@ static ks_val *sorted_ids(struct session *s, const ks_ref *entities, size_t n)
         const char *why = message_check(
             &(struct message){.type = MESSAGE_CALL, .target = id, .name = STR("lock")});
         if (why)
-            session_fail(s, ks_fail(&s->mem, "BadSend", "%s", why));
+            session_fail(s, ks_fail(&s->mem, KS_ERROR_BAD_SEND, "%s", why));
         ids[i] = id.at;
     }
     qsort(ids, n, sizeof ids[0], by_id);
@@ -145,10 +145,10 @@ ks_task *ks_lock_all(ks_orch *o, const ks_ref *entities, size_t n)
 {
     struct session *s = task_session_of(o);
     if (s->locked)
-        session_fail(s, ks_fail(&s->mem, "BadLock",
+        session_fail(s, ks_fail(&s->mem, KS_ERROR_BAD_LOCK,
                                 "a critical section cannot begin in a critical section"));
     if (n == 0)
-        session_fail(s, ks_fail(&s->mem, "BadLock", "a critical section needs an entity"));
+        session_fail(s, ks_fail(&s->mem, KS_ERROR_BAD_LOCK, "a critical section needs an entity"));
     s->locked = sorted_ids(s, entities, n);
     ks_task *task = task_new(s, TASK_LOCK);
     task_number(task);
@@ -167,7 +167,7 @@ void ks_unlock(ks_orch *o)
     if (!ids)
         return;
     if (!s->has_locks)
-        session_fail(s, ks_fail(&s->mem, "BadLock",
+        session_fail(s, ks_fail(&s->mem, KS_ERROR_BAD_LOCK,
                                 "a critical section was ended before it had begun; await it"));
     s->locked = NULL;
     s->has_locks = false;
@@ -197,7 +197,7 @@ void ks_set_status(ks_orch *o, const ks_val *status)
     size_t len = encoded.len;
     buf_free(&encoded);
     if (len > KS_STATUS_MAX)
-        session_fail(s, ks_fail(&s->mem, "BadSend",
+        session_fail(s, ks_fail(&s->mem, KS_ERROR_BAD_SEND,
                                 "the custom status takes %zu bytes, and at most 65536 are allowed",
                                 len));
     s->status = status ? status : ks_null(&s->mem);

@@ -88,12 +88,13 @@ static const ks_val *run(struct entity_step *s, const struct app *app, const str
     ks_entity *e = &s->entity;
     const ks_function *fn = app_operation(app, str_of(s->inst->name), m->name);
     if (!fn)
-        return ks_fail(e->mem, "MissingFunction", "the entity \"%s\" has no operation \"%.*s\"",
-                       s->inst->name, (int)m->name.len, m->name.at);
+        return ks_fail(e->mem, KS_ERROR_MISSING_FUNCTION,
+                       "the entity \"%s\" has no operation \"%.*s\"", s->inst->name,
+                       (int)m->name.len, m->name.at);
     const ks_val *val = fn->entity.run(e);
     const char *why = s->error ? s->error : e->out->error ? e->out->error : val_check(val);
     if (why)
-        return ks_fail(e->mem, "BadOperation", "%s", why);
+        return ks_fail(e->mem, KS_ERROR_BAD_OPERATION, "%s", why);
     return val ? val : ks_null(e->mem);
 }
 

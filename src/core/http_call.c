@@ -58,15 +58,16 @@ static const ks_val *request_fault(ks_arena *mem, const ks_http_request *request
                                    const char *method)
 {
     if (!request->url || !url_is_good(str_of(request->url)))
-        return ks_fail(mem, "BadRequest", "\"%s\" is no URL of http or https that can be asked",
+        return ks_fail(mem, KS_ERROR_BAD_REQUEST,
+                       "\"%s\" is no URL of http or https that can be asked",
                        request->url ? request->url : "");
     if (!is_token(method))
-        return ks_fail(mem, "BadRequest", "\"%s\" is no method", method);
+        return ks_fail(mem, KS_ERROR_BAD_REQUEST, "\"%s\" is no method", method);
     for (size_t i = 0; i < ks_len(request->headers); i++) {
         const char *name = ks_key_at(request->headers, i);
         const char *fault = header_fault(name, ks_val_at(request->headers, i));
         if (fault)
-            return ks_fail(mem, "BadRequest", "the header \"%s\": %s", name, fault);
+            return ks_fail(mem, KS_ERROR_BAD_REQUEST, "the header \"%s\": %s", name, fault);
     }
     return NULL;
 }
@@ -189,7 +190,7 @@ static void answered(ks_task *task, const ks_val *answer)
     if (!url) {
         end(task, answer);
     } else if (!url_is_good(str_of(url))) {
-        end(task, ks_fail(&s->mem, "BadAnswer",
+        end(task, ks_fail(&s->mem, KS_ERROR_BAD_ANSWER,
                           "the answer 202 has a Location that cannot be "
                           "asked: \"%.200s\"",
                           url));
@@ -209,7 +210,7 @@ void task_http_child_done(ks_task *task, ks_task *child)
         answered(task, child->result);
     } else if (child == call->limit) {
         call->limit = NULL;
-        end(task, ks_fail(&task->session->mem, "Timeout", "it took longer than %lld ms",
+        end(task, ks_fail(&task->session->mem, KS_ERROR_TIMEOUT, "it took longer than %lld ms",
                           (long long)call->total_ms));
     }
 }

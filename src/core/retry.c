@@ -116,8 +116,8 @@ void task_retry_child_done(ks_task *task, ks_task *child)
         session_command(s, &(struct event){.type = EVENT_TASK_ABANDONED, .id = r->attempt->id});
         r->attempt = NULL;
         r->limit = NULL;
-        attempt_failed(task, ks_fail(&s->mem, "Timeout", "\"%s\" took longer than %lld ms", r->name,
-                                     (long long)r->policy.timeout_ms));
+        attempt_failed(task, ks_fail(&s->mem, KS_ERROR_TIMEOUT, "\"%s\" took longer than %lld ms",
+                                     r->name, (long long)r->policy.timeout_ms));
     } else if (child == r->attempt) {
         ks_task *limit = r->limit;
         r->attempt = NULL;
@@ -176,7 +176,7 @@ void task_retry_stop(ks_task *task)
     for (size_t i = 0; i < 2; i++)
         if (timers[i])
             ks_cancel(timers[i]);
-    task_complete(task, ks_fail(&task->session->mem, "Canceled", "nobody waits for it"));
+    task_complete(task, ks_fail(&task->session->mem, KS_ERROR_CANCELED, "nobody waits for it"));
 }
 
 ks_task *ks_call_with(ks_orch *o, const char *activity, const ks_val *input, const ks_retry *how)

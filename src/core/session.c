@@ -31,13 +31,27 @@ void session_wait(struct session *s, struct ks_task *task)
     s->awaited = NULL;
 }
 
+/* The number, in the whole history, of the event that the replay has come to. */
+static size_t event_number(const struct session *s)
+{
+    const struct buf *history = &s->inst->orchestration.history;
+    struct reader r = reader_of(history->at, history->len);
+    size_t n = 0;
+    for (; r.at < s->history.at && !r.is_bad; n++) {
+        struct event e;
+        event_decode(&r, NULL, &e);
+    }
+    return n;
+}
+
 static const ks_val *diverged(struct session *s, const char *history, const char *code)
 {
     s->has_diverged = true;
-    return ks_fail(&s->mem, "NonDeterminism",
-                   "the code is not the one that made the history: at byte %zu history has %s, the "
-                   "code asked for %s",
-                   session_place(s), history, code);
+    return ks_fail(
+        &s->mem, KS_ERROR_NON_DETERMINISM,
+        "the code is not the one that made the history: at event %zu history has %s, and "
+        "the code asked for %s",
+        event_number(s), history, code);
 }
 
 static void over(struct session *s, const ks_val *result)
@@ -109,13 +123,13 @@ static void run(void *arg)
     const ks_function *fn = app_orchestration(s->app, str_of(s->inst->name),
                                               str_of(s->orch.version));
     if (!fn)
-        session_fail(s, ks_fail(&s->mem, "MissingFunction",
+        session_fail(s, ks_fail(&s->mem, KS_ERROR_MISSING_FUNCTION,
                                 "the app has no orchestration \"%s\"%s%s any more", s->inst->name,
                                 s->orch.version[0] ? " of version " : "", s->orch.version));
     const ks_val *result = fn->orchestration.run(&s->orch);
     const char *why = val_check(result);
     if (why)
-        result = ks_fail(&s->mem, "BadSend", "%s", why);
+        result = ks_fail(&s->mem, KS_ERROR_BAD_SEND, "%s", why);
     s->result = result ? result : ks_null(&s->mem);
     s->is_over = true;
 }
@@ -310,7 +324,8 @@ static void replay(struct session *s)
         over(s, diverged(s, event_describe(&s->mem, &e), "nothing"));
     }
     /* A replay of a run that was not over cannot end, but for want of the function. */
-    bool is_missing = s->is_over && strcmp(ks_error_type(s->result), "MissingFunction") == 0;
+    bool is_missing = s->is_over &&
+                      strcmp(ks_error_type(s->result), KS_ERROR_MISSING_FUNCTION) == 0;
     if (s->is_over && !s->has_diverged && !is_missing) {
         s->is_continued = false;
         s->result = diverged(s, describe_next(s), "its end");
@@ -352,7 +367,7 @@ static void end_turn(struct session *s, struct outcome *outcome, size_t log_len)
 {
     if (s->out.error) {
         /* Nothing of the turn was, but that it failed. */
-        s->result = ks_fail(&s->mem, "BadSend", "%s", s->out.error);
+        s->result = ks_fail(&s->mem, KS_ERROR_BAD_SEND, "%s", s->out.error);
         s->is_over = true;
         s->is_continued = false;
         s->out.sent = (struct message_list){0};

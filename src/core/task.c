@@ -119,7 +119,7 @@ static const ks_val *run_inline(struct session *s, const ks_function *fn, uint32
     const ks_val *result = fn->activity(&a);
     const char *why = out.error ? out.error : val_check(result);
     if (why)
-        result = ks_fail(&s->mem, "BadSend", "%s", why);
+        result = ks_fail(&s->mem, KS_ERROR_BAD_SEND, "%s", why);
     if (!ks_is_error(result))
         outbox_append(&s->out, &out);
     return result ? result : ks_null(&s->mem);
@@ -160,14 +160,14 @@ void task_check_input(struct session *s, const char *name, const ks_val *input)
 {
     const char *why = val_check(input);
     if (why)
-        session_fail(s, ks_fail(&s->mem, "BadSend", "the input of \"%s\": %s", name, why));
+        session_fail(s, ks_fail(&s->mem, KS_ERROR_BAD_SEND, "the input of \"%s\": %s", name, why));
 }
 
 void task_check_activity(struct session *s, const char *activity, const ks_val *input)
 {
     if (!app_activity(s->app, str_of(activity)))
-        session_fail(s, ks_fail(&s->mem, "MissingFunction", "the app has no activity \"%s\"",
-                                activity));
+        session_fail(s, ks_fail(&s->mem, KS_ERROR_MISSING_FUNCTION,
+                                "the app has no activity \"%s\"", activity));
     task_check_input(s, activity, input);
 }
 
@@ -259,7 +259,7 @@ void ks_cancel(ks_task *task)
             before = t;
         stop_waiting(s, task, before);
     }
-    task_complete(task, ks_fail(&s->mem, "Canceled", "the orchestration canceled it"));
+    task_complete(task, ks_fail(&s->mem, KS_ERROR_CANCELED, "the orchestration canceled it"));
 }
 
 /* ---- composites ---- */

@@ -62,9 +62,10 @@ static const ks_val *judge(ks_arena *mem, const ks_val *answer, const char *url)
     if (ks_is_error(answer))
         return answer;
     if (status < 200 || status > 999)
-        return ks_fail(mem, "BadAnswer", "the answer has the status %lld", (long long)status);
+        return ks_fail(mem, KS_ERROR_BAD_ANSWER, "the answer has the status %lld",
+                       (long long)status);
     if (status == 429 || (status >= 500 && status <= 599))
-        return ks_fail(mem, ks_format(mem, "Http%lld", (long long)status),
+        return ks_fail(mem, ks_format(mem, KS_ERROR_HTTP "%lld", (long long)status),
                        "the answer has the status %lld", (long long)status);
     ks_val *val = ks_object(mem);
     ks_put(mem, val, "status", ks_integer(mem, status));
@@ -109,12 +110,13 @@ static const ks_val *follow(const struct env *env, ks_arena *mem, ks_http_reques
             return answer;
         request->timeout_ms = (until_ns - env->boot_ns(env->self)) / 1000000;
         if (request->timeout_ms <= 0)
-            return ks_fail(mem, "Timeout", "its redirects took too long");
+            return ks_fail(mem, KS_ERROR_TIMEOUT, "its redirects took too long");
         const char *fault = redirect(mem, request, answer);
         if (fault)
-            return ks_fail(mem, "BadAnswer", "%s", fault);
+            return ks_fail(mem, KS_ERROR_BAD_ANSWER, "%s", fault);
     }
-    return ks_fail(mem, "BadAnswer", "the answer leads on, more than %d times", REDIRECTS_MAX);
+    return ks_fail(mem, KS_ERROR_BAD_ANSWER, "the answer leads on, more than %d times",
+                   REDIRECTS_MAX);
 }
 
 /* ---- asking ---- */
@@ -123,9 +125,10 @@ static const ks_val *exchange(ks_activity *a, const ks_val *request)
 {
     const struct env *env = activity_env(a);
     if (!env)
-        return ks_fail(a->mem, "BadRequest", "an inline activity must not wait for an answer");
+        return ks_fail(a->mem, KS_ERROR_BAD_REQUEST,
+                       "an inline activity must not wait for an answer");
     if (!env->exchange)
-        return ks_fail(a->mem, "Unreachable", "this host has no network");
+        return ks_fail(a->mem, KS_ERROR_UNREACHABLE, "this host has no network");
     ks_http_request whole = {.method = ks_text(ks_get(request, "method")),
                              .url = ks_text(ks_get(request, "url")),
                              .headers = all_headers(a, request),
@@ -144,5 +147,6 @@ const ks_val *exchange_activity(ks_activity *a)
 {
     const ks_val *answer = exchange(a, a->input);
     const char *why = ks_is_error(answer) ? NULL : val_check(answer);
-    return why ? ks_fail(a->mem, "BadAnswer", "the answer cannot be kept: %s", why) : answer;
+    return why ? ks_fail(a->mem, KS_ERROR_BAD_ANSWER, "the answer cannot be kept: %s", why)
+               : answer;
 }

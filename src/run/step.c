@@ -85,7 +85,8 @@ static const ks_val *answer_of(struct partition *p, const struct instance *inst)
     const ks_val *output = instance_output(inst, &p->pass_mem);
     if (inst->status != KS_TERMINATED)
         return output;
-    return ks_fail(&p->pass_mem, "Terminated", "%s was terminated: %s", inst->id, ks_text(output));
+    return ks_fail(&p->pass_mem, KS_ERROR_TERMINATED, "%s was terminated: %s", inst->id,
+                   ks_text(output));
 }
 
 void step_answer_parent(struct partition *p, const struct instance *inst)
@@ -174,7 +175,7 @@ static void step_start(struct partition *p, const struct message *m)
                                    : "an instance of that id is "
                                      "running";
         step_refuse(p, m, why);
-        respond(p, &m->from, ks_fail(&p->pass_mem, "AlreadyExists", "%s", why), NULL);
+        respond(p, &m->from, ks_fail(&p->pass_mem, KS_ERROR_ALREADY_EXISTS, "%s", why), NULL);
         return;
     }
     if (inst) {
