@@ -140,7 +140,9 @@ typedef struct ks_start_options {
 void ks_start_with(ks_outbox *out, const char *orchestration, const char *id, const ks_val *input,
                    const ks_start_options *how);
 
-/* What an operator does to an instance, on its way like any other message. */
+/* What an operator does to an instance, on its way like any other message. When an HTTP function
+ * sends it, or an event, to an instance that cannot take it, the answer is a refusal instead: 404,
+ * there is none; 410, it is over; 409, it stands otherwise. From elsewhere it is a line in the log. */
 void ks_terminate(ks_outbox *out, const char *id, const char *reason, bool with_children);
 void ks_suspend(ks_outbox *out, const char *id, const char *reason);
 /* One that is suspended, or was quarantined: set aside, since the process died three times while it

@@ -550,13 +550,13 @@ static const struct model_program programs[] =
       "do {\"id\":\"p\",\"suspend\":\"x\"}\n" EVENT("Go", "1") "do {\"id\":\"p\",\"terminate\":"
                                                                "\"z\"}\nrun\nadvance 3000\n"},
      {"suspended_twice_is_refused", waits_for_three, NULL,
-      START "do {\"id\":\"p\",\"suspend\":\"x\"}\ndo {\"id\":\"p\",\"suspend\":\"y\"}\n"
-            "do {\"id\":\"p\",\"resume\":\"y\"}\ndo {\"id\":\"p\",\"resume\":\"y\"}\n"},
+      START "do {\"id\":\"p\",\"suspend\":\"x\"}\ntry {\"id\":\"p\",\"suspend\":\"y\"}\nanswer\n"
+            "do {\"id\":\"p\",\"resume\":\"y\"}\ntry {\"id\":\"p\",\"resume\":\"y\"}\nanswer\n"},
      {"terminated_by_its_parent", raises_its_child, NULL, START EVENT("Go", "1")},
      {"terminated_by_itself", terminates_itself, NULL, START},
      {"terminated_ignores_what_comes_late", waits_for_three, NULL,
       START "do {\"id\":\"p\",\"terminate\":\"x\"}\nrun\nadvance 3000\nstate work\n"
-            "do {\"id\":\"p\",\"terminate\":\"y\"}\n"},
+            "try {\"id\":\"p\",\"terminate\":\"y\"}\nanswer\n"},
      {"rewound_to_what_failed", fails_at_the_end, NULL,
       START_WITH("{\"last\":" FAILS("\"Busy\"") "}") "run\nadvance 1000\n" EVENT(
           "Go", "1") "run\n"
@@ -564,22 +564,44 @@ static const struct model_program programs[] =
      {"rewound_child_and_parent", has_a_nameless_child, NULL,
       START_WITH("{\"fail\":true}") "do {\"id\":\"p\",\"rewind\":-1}\n"},
      {"rewind_of_what_did_not_fail_is_refused", waits_for_three, NULL,
-      START "do {\"id\":\"p\",\"rewind\":-1}\ndo {\"id\":\"p\",\"terminate\":\"x\"}\n"
-            "do {\"id\":\"p\",\"rewind\":0}\n"},
+      START "try {\"id\":\"p\",\"rewind\":-1}\nanswer\ndo {\"id\":\"p\",\"terminate\":\"x\"}\n"
+            "try {\"id\":\"p\",\"rewind\":0}\nanswer\n"},
      {"rewind_to_an_event_that_is_none_is_refused", nests, NULL,
-      START_WITH("0") "do {\"id\":\"p\",\"rewind\":2}\ndo {\"id\":\"p\",\"rewind\":1}\n"},
+      START_WITH("0") "try {\"id\":\"p\",\"rewind\":2}\nanswer\ndo {\"id\":\"p\",\"rewind\":1}\n"},
      {"restarted_under_its_id_and_another", nests, NULL,
       "do {\"id\":\"q\"}\n" START_WITH("0") "do {\"id\":\"p\",\"restart\":\"q\"}\n"
                                             "do {\"id\":\"p\",\"restart\":true}\n"},
      {"restart_of_what_runs_needs_a_new_id", waits_for_three, NULL,
-      "do {\"id\":\"q\"}\n" START "do {\"id\":\"p\",\"restart\":true}\n"
-      "do {\"id\":\"p\",\"restart\":\"q\"}\n"},
+      "do {\"id\":\"q\"}\n" START "try {\"id\":\"p\",\"restart\":true}\nanswer\n"
+      "do {\"id\":\"p\",\"restart\":\"q\"}\n"
+      "try {\"id\":\"p\",\"restart\":\"q\"}\nanswer\n"
+      "try {\"id\":\"p\",\"restart\":\"@a@b\"}\nanswer\n"},
      {"purged_with_children", has_a_child, NULL,
       "do {\"id\":\"c\"}\n" START "do {\"id\":\"p\",\"purge\":true,\"children\":true}\n"},
      {"purged_without_children", has_a_child, NULL,
       "do {\"id\":\"c\"}\n" START "do {\"id\":\"p\",\"purge\":true}\n"},
      {"purge_of_what_runs_is_refused", waits_for_three, NULL,
-      START "do {\"id\":\"p\",\"purge\":true}\n"},
+      START "try {\"id\":\"p\",\"purge\":true}\nanswer\n"},
+     {"operators_are_told_that_there_is_none", waits_for_three, NULL,
+      "try {\"id\":\"p\",\"terminate\":\"x\"}\nanswer\ntry "
+      "{\"id\":\"p\",\"suspend\":\"x\"}\nanswer\n"
+      "try {\"id\":\"p\",\"resume\":\"x\"}\nanswer\ntry {\"id\":\"p\",\"rewind\":-1}\nanswer\n"
+      "try {\"id\":\"p\",\"restart\":true}\nanswer\ntry {\"id\":\"p\",\"restart\":\"q\"}\nanswer\n"
+      "try {\"id\":\"p\",\"purge\":true}\nanswer\ntry {\"id\":\"p\",\"raise\":\"Go\"}\nanswer\n"
+      "try {\"id\":\"@account@a\",\"resume\":\"x\"}\nanswer\n"},
+     {"operators_are_told_that_it_is_over", nests, NULL,
+      START_WITH("0") "try {\"id\":\"p\",\"terminate\":\"x\"}\nanswer\n"
+                      "try {\"id\":\"p\",\"suspend\":\"x\"}\nanswer\ntry "
+                      "{\"id\":\"p\",\"resume\":\"x\"}\nanswer\n"
+                      "try {\"id\":\"p\",\"raise\":\"Go\"}\nanswer\n"},
+     {"operators_are_told_that_it_runs", waits_for_three, NULL,
+      START
+      "try {\"id\":\"p\",\"resume\":\"x\"}\nanswer\ntry {\"id\":\"p\",\"purge\":true}\nanswer\n"
+      "do {\"id\":\"a\",\"signal\":\"Deposit\",\"value\":1}\n"
+      "try {\"id\":\"@account@a\",\"resume\":\"x\"}\nanswer\n"},
+     {"operators_may_send_several_messages_at_once", waits_for_three, NULL,
+      START "do {\"id\":\"p\",\"terminate\":\"x\",\"purge\":true}\n" START
+            "try {\"id\":\"p\",\"terminate\":\"x\",\"suspend\":\"y\"}\nanswer\n"},
 
      {"child_with_a_limit_suspends", has_a_child_with_a_limit, NULL,
       "do {\"id\":\"c\"}\n" START_WITH("{\"wait\":true}")},

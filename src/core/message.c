@@ -138,6 +138,15 @@ static bool has_name(enum message_type type)
            type == MESSAGE_CALL;
 }
 
+static const char *check_id(struct str id)
+{
+    if (id.len == 0 || id.len > KS_ID_MAX)
+        return "an instance id has to be 1 to 256 bytes";
+    if (id.at[0] == '@' || !has_only_good_bytes(id))
+        return "Instance ids must not start with @ or contain /, \\, #, ?, or control characters.";
+    return NULL;
+}
+
 static const char *check_target(const struct message *m)
 {
     struct str name, key;
@@ -150,18 +159,16 @@ static const char *check_target(const struct message *m)
             return "Entity keys must not contain /, \\, #, ?, or control characters.";
         return NULL;
     }
-    if (m->target.len == 0 || m->target.len > KS_ID_MAX)
-        return "an instance id has to be 1 to 256 bytes";
     if (m->type == MESSAGE_RESUME && entity_id_parts(m->target, &name, &key))
         return NULL;
-    if (m->target.at[0] == '@' || !has_only_good_bytes(m->target))
-        return "Instance ids must not start with @ or contain /, \\, #, ?, or control characters.";
-    return NULL;
+    return check_id(m->target);
 }
 
 const char *message_check(const struct message *m)
 {
     const char *why = check_target(m);
+    if (!why && m->type == MESSAGE_RESTART && m->name.len)
+        why = check_id(m->name);
     if (!why && has_name(m->type) && (m->name.len == 0 || m->name.len > KS_NAME_MAX))
         why = "a function's, event's or operation's name has to be 1 to 128 bytes";
     if (!why && !utf8_is_valid(m->name))

@@ -78,9 +78,9 @@ bool partition_takes_changes(const struct partition *p);
 ks_arena *partition_step(struct partition *p, ks_outbox *ret_out);
 /* The newest state, its due timers fired; NULL when there is none. Good until the commit. */
 struct instance *partition_look(struct partition *p, struct str id);
-/* Whether all that is in an outbox is for somebody: an event for an instance that does not exist,
- * or is over, is refused before anything is sent. 0, or the status of the refusal and a sentence.
- * */
+/* Whether all that is in an outbox can be taken: an event or an operator's message for an instance
+ * that does not exist (404), is over (410) or stands otherwise (409) is refused before anything is
+ * sent. 0, or the status of the refusal and a sentence. */
 int partition_check(struct partition *p, const ks_outbox *out, const char **ret_why);
 /* The step is over: everything it sent is stepped. */
 void partition_send(struct partition *p, ks_outbox *out);

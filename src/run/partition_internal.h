@@ -88,6 +88,9 @@ void quarantine_look(struct partition *p);
 void quarantine_send(struct partition *p);
 
 /* manage.c */
+/* Whether the instance that a message is for can take it, as it stands. 0, or the status of the
+ * refusal and a sentence. */
+int manage_check(struct partition *p, const struct message *m, const char **ret_why);
 void manage_quarantine(struct partition *p, const struct message *m);
 void manage_terminate(struct partition *p, const struct message *m);
 void manage_suspend(struct partition *p, const struct message *m);

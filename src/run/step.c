@@ -45,7 +45,8 @@ void step_send(struct partition *p, const struct message *m)
 void step_refuse(struct partition *p, const struct message *m, const char *why)
 {
     ks_outbox out = {.mem = &p->pass_mem};
-    ks_log(&out, "\"%.*s\" for \"%.*s\" was not taken: %s", (int)m->name.len, m->name.at,
+    struct str what = m->type < MESSAGE_TERMINATE ? m->name : str_of(message_type_name(m->type));
+    ks_log(&out, "\"%.*s\" for \"%.*s\" was not taken: %s", (int)what.len, what.at,
            (int)m->target.len, m->target.at, why);
     pass_add_lines(p, &out);
 }
@@ -200,13 +201,13 @@ static bool is_alive(const struct instance *inst)
 
 static void step_event(struct partition *p, const struct message *m)
 {
-    struct instance *inst = resident_find(p, m->target);
-    if (!is_alive(inst)) {
-        step_refuse(p, m, inst ? "the instance is over" : "there is no such instance");
-        return;
-    }
-    step_turn(p, inst, &(struct event){.type = EVENT_EVENT_RAISED, .name = m->name, .val = m->val},
-              CHANGE_GOES_ON);
+    const char *why;
+    if (manage_check(p, m, &why) != 0)
+        step_refuse(p, m, why);
+    else
+        step_turn(p, resident_find(p, m->target),
+                  &(struct event){.type = EVENT_EVENT_RAISED, .name = m->name, .val = m->val},
+                  CHANGE_GOES_ON);
 }
 
 static void queue_sent(struct partition *p, const struct message *result)
