@@ -142,7 +142,7 @@ void ks_start_with(ks_outbox *out, const char *orchestration, const char *id, co
 
 /* What an operator does to an instance, on its way like any other message. When an HTTP function
  * sends it, or an event, to an instance that cannot take it, the answer is a refusal instead: 404,
- * there is none; 410, it is over; 409, it stands otherwise. From elsewhere it is a line in the log. */
+ * there is none; 410, it is over; 409, it stands otherwise. Others find a line in the log. */
 void ks_terminate(ks_outbox *out, const char *id, const char *reason, bool with_children);
 void ks_suspend(ks_outbox *out, const char *id, const char *reason);
 /* One that is suspended, or was quarantined: set aside, since the process died three times while it
@@ -189,8 +189,8 @@ typedef struct ks_retry {
 
 ks_task *ks_call(ks_orch *o, const char *activity, const ks_val *input);
 ks_task *ks_call_with(ks_orch *o, const char *activity, const ks_val *input, const ks_retry *how);
-/* Another orchestration, and its result; id NULL: one is made. To start one without waiting:
- * ks_start(). */
+/* Another orchestration, and its result; id NULL: one is made. An attempt whose time limit is over
+ * is terminated, with its children. To start one without waiting: ks_start(). */
 ks_task *ks_sub(ks_orch *o, const char *orchestration, const char *id, const ks_val *input);
 ks_task *ks_sub_with(ks_orch *o, const char *orchestration, const char *id, const ks_val *input,
                      const ks_retry *how);
@@ -206,8 +206,10 @@ ks_task *ks_event(ks_orch *o, const char *name);
     (ks_task *[]){__VA_ARGS__}, sizeof((ks_task *[]){__VA_ARGS__}) / sizeof(ks_task *)
 ks_task *ks_any_of(ks_orch *o, ks_task *const *tasks, size_t n);
 ks_task *ks_all_of(ks_orch *o, ks_task *const *tasks, size_t n);
-/* A timer or event that is no longer waited for: it fails with "Canceled". One that is done stays
- * as it is, and so does any other kind of task. */
+/* Nobody waits for it any more: it fails with KS_ERROR_CANCELED, unless it is done. A timer does not
+ * fire, nothing is tried again, a sub-orchestration is terminated with its children. An activity
+ * that runs goes on to its end, but what it sends is dropped; an entity's operation is done all the
+ * same. A group or a lock stays as it is. */
 void ks_cancel(ks_task *task);
 
 /* Wait for the result. If the task failed, so does the orchestration, here and now. */

@@ -48,6 +48,20 @@ static const ks_val *race(ks_orch *o)
     return ks_boolean(o->mem, ks_winner(ks_when_any(o, first, second)) == second);
 }
 
+/* Waits for "End" first, whatever comes of the call. */
+static const ks_val *give_up(ks_orch *o)
+{
+    ks_retry retry = {.attempts = 9, .first_ms = 1000, .timeout_ms = 60000};
+    ks_http_request request = request_of(o->input);
+    request.retry = &retry;
+    ks_task *call = ks_call_http(o, &request);
+    ks_await(ks_event(o, "End"));
+    ks_cancel(call);
+    const ks_val *answer = ks_try(call);
+    ks_await(ks_event(o, "End"));
+    return answer;
+}
+
 static const ks_val *send_now(ks_activity *a)
 {
     ks_http_request request = request_of(a->input);
@@ -86,6 +100,7 @@ static int http_history(ks_http *h)
 static const ks_function functions[] = {
     KS_ORCHESTRATION("Fetch", fetch),
     KS_ORCHESTRATION("Race", race),
+    KS_ORCHESTRATION("GiveUp", give_up),
     KS_ORCHESTRATION("ByActivity", by_activity),
     KS_ACTIVITY("SendNow", send_now),
     KS_HTTP("Start", "POST", "Start/{name}", 0, http_start),
@@ -517,6 +532,42 @@ static void a_limit_that_was_not_reached_leaves_nothing(void **state)
     expect_result(w, "{\"status\":200,\"headers\":{},\"body\":\"\"}");
 }
 
+/* ---- canceled ---- */
+
+#define CANCELED "{\"type\":\"Canceled\",\"message\":\"the orchestration canceled it\"}"
+
+static void a_call_canceled_in_an_exchange_leaves_nothing(void **state)
+{
+    struct world *w = *state;
+    SCRIPT(w, "{\"status\":200}");
+    ks_test_hold_activities(w->t, true);
+    start(w, "GiveUp", "{\"url\":\"http://a.test/\",\"total\":5000}");
+    ks_test_get(w->t, "/api/End");
+    expect_events(w, "TaskAbandoned", 1);
+    expect_events(w, "TimerCanceled", 2);
+    expect_result(w, CANCELED);
+}
+
+static void a_call_canceled_between_polls_leaves_nothing(void **state)
+{
+    struct world *w = *state;
+    SCRIPT(w, "{\"status\":202,\"headers\":{\"Location\":\"/l\",\"Retry-After\":\"2\"}}");
+    start(w, "GiveUp", "{\"url\":\"http://a.test/\",\"total\":5000}");
+    ks_test_get(w->t, "/api/End");
+    expect_events(w, "TaskAbandoned", 0);
+    expect_result(w, CANCELED);
+}
+
+static void a_call_canceled_between_attempts_leaves_nothing(void **state)
+{
+    struct world *w = *state;
+    SCRIPT(w, "Unreachable");
+    start(w, "GiveUp", "{\"url\":\"http://a.test/\"}");
+    ks_test_get(w->t, "/api/End");
+    expect_events(w, "TaskAbandoned", 0);
+    expect_result(w, CANCELED);
+}
+
 #define BOTH(test) \
     {#test, test, set_up, tear_down, NULL}, \
     { \
@@ -549,6 +600,9 @@ int main(void)
         BOTH(a_limit_ends_polling),
         BOTH(a_limit_ends_the_attempts),
         BOTH(a_limit_that_was_not_reached_leaves_nothing),
+        BOTH(a_call_canceled_in_an_exchange_leaves_nothing),
+        BOTH(a_call_canceled_between_polls_leaves_nothing),
+        BOTH(a_call_canceled_between_attempts_leaves_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

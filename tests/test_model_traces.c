@@ -663,6 +663,8 @@ static const struct model_program programs[] =
      {"restart_forgets_the_parent", has_a_child, NULL,
       "do {\"id\":\"c\"}\n" START "do {\"id\":\"c\",\"restart\":true}\n"}};
 
+#include "model_traces_cancel.h"
+
 static void traced(void **state)
 {
     model_trace_expect(*state, functions);
@@ -676,6 +678,7 @@ int main(void)
     } lists[] = {
         {programs, sizeof programs / sizeof programs[0]},
         {more_programs, sizeof more_programs / sizeof more_programs[0]},
+        {cancel_programs, sizeof cancel_programs / sizeof cancel_programs[0]},
         {changed_programs, sizeof changed_programs / sizeof changed_programs[0]},
     };
     enum { TESTS_MAX = 256 };

@@ -51,12 +51,24 @@ ks_task *task_sub_once(struct session *s, const char *orchestration, const char 
                       .id = task->id,
                       .target = str_of(id),
                       .name = str_of(orchestration)};
+    task->name = str_dup(&s->mem, e.target);
     if (task_attempt(s, &e, &input, r))
         send_for(task, &(struct message){.type = MESSAGE_START,
                                          .target = e.target,
                                          .name = e.name,
                                          .val = input});
     return task;
+}
+
+void task_abandon(ks_task *task)
+{
+    struct session *s = task->session;
+    bool is_new = session_command(s, &(struct event){.type = EVENT_TASK_ABANDONED, .id = task->id});
+    if (is_new && task->kind == TASK_CHILD)
+        send_for(task, &(struct message){.type = MESSAGE_TERMINATE,
+                                         .target = task->name,
+                                         .name = STR(MESSAGE_WITH_CHILDREN),
+                                         .val = ks_string(&s->mem, "nobody waits for it")});
 }
 
 void task_check_sub(struct session *s, const char *orchestration, const char *id,

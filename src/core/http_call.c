@@ -165,7 +165,7 @@ static void exchange_begin(ks_task *task)
     task_parent_add(call->exchange, task);
 }
 
-static void end(ks_task *task, const ks_val *result)
+void task_http_stop(ks_task *task)
 {
     struct http_call *call = task->http;
     ks_task *exchange = call->exchange, *limit = call->limit, *pause = call->pause;
@@ -178,6 +178,11 @@ static void end(ks_task *task, const ks_val *result)
         ks_cancel(limit);
     if (pause)
         ks_cancel(pause);
+}
+
+static void end(ks_task *task, const ks_val *result)
+{
+    task_http_stop(task);
     task_complete(task, result);
 }
 

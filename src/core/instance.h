@@ -24,6 +24,7 @@
 
 #include "base/doc.h"
 #include "core/event.h"
+#include "core/message.h"
 
 enum instance_kind { INSTANCE_ORCHESTRATION = 1, INSTANCE_ENTITY = 2 };
 
@@ -159,6 +160,8 @@ const ks_val *instance_output(const struct instance *inst, ks_arena *mem);
 const ks_val *instance_custom_status(const struct instance *inst, ks_arena *mem);
 const ks_val *instance_input(const struct instance *inst, ks_arena *mem);
 const ks_val *instance_details(const struct instance *inst, ks_arena *mem);
+/* Whose task it was started for; an empty id: nobody's. */
+struct sender instance_parent(const struct instance *inst, ks_arena *mem);
 /* The ids of the entities it has locked or waits to lock; NULL: none. */
 const ks_val *instance_locks(const struct instance *inst, ks_arena *mem);
 /* Its history, an array of objects with the fields of event.h; in mem. */

@@ -264,7 +264,8 @@ void ks_signal(ks_outbox *out, ks_ref entity, const char *operation, const ks_va
 
 void ks_terminate(ks_outbox *out, const char *id, const char *reason, bool with_children)
 {
-    send(out, MESSAGE_TERMINATE, id, with_children ? "children" : "", ks_string(out->mem, reason));
+    send(out, MESSAGE_TERMINATE, id, with_children ? MESSAGE_WITH_CHILDREN : "",
+         ks_string(out->mem, reason));
 }
 
 void ks_suspend(ks_outbox *out, const char *id, const char *reason)
@@ -292,7 +293,7 @@ void ks_restart(ks_outbox *out, const char *id, const char *new_id)
 
 void ks_purge(ks_outbox *out, const char *id, bool with_children)
 {
-    send(out, MESSAGE_PURGE, id, with_children ? "children" : "", NULL);
+    send(out, MESSAGE_PURGE, id, with_children ? MESSAGE_WITH_CHILDREN : "", NULL);
 }
 
 void ks_log(ks_outbox *out, const char *format, ...)

@@ -113,7 +113,7 @@ void task_retry_child_done(ks_task *task, ks_task *child)
         attempt_begin(task);
     } else if (child == r->limit) {
         /* Whatever comes of it comes too late. */
-        session_command(s, &(struct event){.type = EVENT_TASK_ABANDONED, .id = r->attempt->id});
+        task_abandon(r->attempt);
         r->attempt = NULL;
         r->limit = NULL;
         attempt_failed(task, ks_fail(&s->mem, KS_ERROR_TIMEOUT, "\"%s\" took longer than %lld ms",
@@ -169,14 +169,16 @@ ks_task *task_retry(struct session *s, const char *activity, const ks_val *input
 void task_retry_stop(ks_task *task)
 {
     struct retry *r = task->retry;
-    ks_task *timers[] = {r->limit, r->pause};
+    ks_task *attempt = r->attempt, *timers[] = {r->limit, r->pause};
     r->attempt = NULL;
     r->limit = NULL;
     r->pause = NULL;
+    if (attempt && !session_lacks(task->session,
+                                  &(struct event){.type = EVENT_TASK_ABANDONED, .id = attempt->id}))
+        task_abandon(attempt);
     for (size_t i = 0; i < 2; i++)
         if (timers[i])
             ks_cancel(timers[i]);
-    task_complete(task, ks_fail(&task->session->mem, KS_ERROR_CANCELED, "nobody waits for it"));
 }
 
 ks_task *ks_call_with(ks_orch *o, const char *activity, const ks_val *input, const ks_retry *how)

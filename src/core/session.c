@@ -94,6 +94,17 @@ bool session_command(struct session *s, struct event *asked)
     return false;
 }
 
+bool session_lacks(const struct session *s, const struct event *asked)
+{
+    struct reader r = s->history;
+    struct event had = {0};
+    if (!s->is_replaying)
+        return false;
+    if (!reader_is_at_end(&r))
+        event_decode(&r, NULL, &had);
+    return had.type != asked->type || had.id != asked->id;
+}
+
 size_t session_place(const struct session *s)
 {
     const struct buf *history = &s->inst->orchestration.history;

@@ -30,7 +30,7 @@ struct ks_task {
     uint32_t id;          /* activity, timer */
     const ks_val *result; /* once done; an error if it failed */
     struct task_parent *parents;
-    struct str name; /* event: the one it waits for */
+    struct str name; /* event: the one it waits for; child: its id */
     struct ks_task *next_waiting;
     struct ks_task **children; /* any, all */
     size_t child_count;
@@ -123,6 +123,8 @@ struct session {
  * (value, due time) is in *asked. When history has something else the session is over; on the
  * coroutine this does not return then. */
 bool session_command(struct session *s, struct event *asked);
+/* In replay: history does not have this next. For commands that were not always asked for. */
+bool session_lacks(const struct session *s, const struct event *asked);
 /* At which byte of history the next command stands, or will. */
 size_t session_place(const struct session *s);
 /* The orchestration fails here; does not return. */
@@ -148,6 +150,8 @@ void task_check_activity(struct session *s, const char *activity, const ks_val *
 /* call.c */
 struct ks_task *task_sub_once(struct session *s, const char *orchestration, const char *id,
                               const ks_val *input, struct retry *r);
+/* Nobody waits for its answer any more; a child is terminated. */
+void task_abandon(struct ks_task *task);
 void task_check_sub(struct session *s, const char *orchestration, const char *id,
                     const ks_val *input);
 /* retry.c */
@@ -158,10 +162,11 @@ void task_retry_child_done(struct ks_task *task, struct ks_task *child);
 /* The attempts of an activity; what is asked for has been checked. */
 struct ks_task *task_retry(struct session *s, const char *activity, const ks_val *input,
                            const ks_retry *how);
-/* Nobody waits for it any more: no further attempt. */
+/* Nobody waits for it any more: the attempt is given up, and there is no further one. */
 void task_retry_stop(struct ks_task *task);
 /* http_call.c */
 void task_http_child_done(struct ks_task *task, struct ks_task *child);
+void task_http_stop(struct ks_task *task);
 
 void task_complete(struct ks_task *task, const ks_val *result);
 /* Gives an event to the first task that waits for one of that name; keeps it when none does. */

@@ -246,20 +246,72 @@ void task_event_came(struct session *s, struct str name, const ks_val *val)
     s->last_early = early;
 }
 
-void ks_cancel(ks_task *task)
+static void stop_waiting_for_event(ks_task *task)
 {
     struct session *s = task->session;
-    if (task->is_done || (task->kind != TASK_TIMER && task->kind != TASK_EVENT))
-        return;
-    if (task->kind == TASK_TIMER) {
-        session_command(s, &(struct event){.type = EVENT_TIMER_CANCELED, .id = task->id});
-    } else {
-        ks_task *before = NULL;
-        for (ks_task *t = s->first_waiting; t != task; t = t->next_waiting)
-            before = t;
-        stop_waiting(s, task, before);
+    ks_task *before = NULL;
+    for (ks_task *t = s->first_waiting; t != task; t = t->next_waiting)
+        before = t;
+    stop_waiting(s, task, before);
+}
+
+/* The task whose end is the first that canceling this one writes. */
+static const ks_task *first_to_end(const ks_task *task)
+{
+    const struct retry *r = task->retry;
+    const struct http_call *call = task->http;
+    if (task->kind == TASK_RETRY)
+        return r->attempt ? r->attempt : r->pause;
+    if (task->kind == TASK_HTTP)
+        return call->exchange ? first_to_end(call->exchange)
+                              : (call->limit ? call->limit : call->pause);
+    return task;
+}
+
+/* In replay of a history that was made when such a task could not be canceled: it was not. */
+static bool was_not_canceled(const ks_task *task)
+{
+    const ks_task *first = first_to_end(task);
+    enum event_type type = first->kind == TASK_TIMER ? EVENT_TIMER_CANCELED : EVENT_TASK_ABANDONED;
+    return session_lacks(task->session, &(struct event){.type = type, .id = first->id});
+}
+
+static void cancel(ks_task *task)
+{
+    switch (task->kind) {
+    case TASK_TIMER:
+        session_command(task->session,
+                        &(struct event){.type = EVENT_TIMER_CANCELED, .id = task->id});
+        break;
+    case TASK_EVENT:
+        stop_waiting_for_event(task);
+        break;
+    case TASK_ACTIVITY:
+    case TASK_CHILD:
+    case TASK_CALL:
+        task_abandon(task);
+        break;
+    case TASK_RETRY:
+        task_retry_stop(task);
+        break;
+    case TASK_HTTP:
+        task_http_stop(task);
+        break;
+    case TASK_ANY:
+    case TASK_ALL:
+    case TASK_LOCK:
+        assert(false && "these stay as they are");
     }
-    task_complete(task, ks_fail(&s->mem, KS_ERROR_CANCELED, "the orchestration canceled it"));
+    task_complete(task,
+                  ks_fail(&task->session->mem, KS_ERROR_CANCELED, "the orchestration canceled it"));
+}
+
+void ks_cancel(ks_task *task)
+{
+    bool stays = task->kind == TASK_ANY || task->kind == TASK_ALL || task->kind == TASK_LOCK;
+    bool always_could = task->kind == TASK_TIMER || task->kind == TASK_EVENT;
+    if (!task->is_done && !stays && (always_could || !was_not_canceled(task)))
+        cancel(task);
 }
 
 /* ---- composites ---- */

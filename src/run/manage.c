@@ -95,16 +95,29 @@ static void terminate_children(struct partition *p, const struct instance *inst,
         instance_asked(inst, &o->pending.at[i], &p->pass_mem, &e);
         struct message further = *m;
         further.target = e.target;
+        further.from = (struct sender){0};
         step_send(p, &further);
     }
 }
 
+/* The child that a task has given up; NULL when it is over, or the id is somebody else's by now. */
+static struct instance *child_of(struct partition *p, const struct message *m)
+{
+    struct instance *inst = resident_find(p, m->target);
+    if (!inst || inst->kind != INSTANCE_ORCHESTRATION || status_is_final(inst->status))
+        return NULL;
+    struct sender parent = instance_parent(inst, &p->pass_mem);
+    bool is_it = str_is(parent.id, m->from.id) && parent.uid == m->from.uid &&
+                 parent.task_id == m->from.task_id;
+    return is_it ? inst : NULL;
+}
+
 void manage_terminate(struct partition *p, const struct message *m)
 {
-    struct instance *inst = target_of(p, m);
+    struct instance *inst = m->from.id.len ? child_of(p, m) : target_of(p, m);
     if (!inst)
         return;
-    if (str_is(m->name, STR("children")))
+    if (str_is(m->name, STR(MESSAGE_WITH_CHILDREN)))
         terminate_children(p, inst, m);
     forget_session(p, inst);
     happen(p, inst, &(struct event){.type = EVENT_EXECUTION_TERMINATED, .val = m->val});
@@ -417,7 +430,7 @@ void manage_purge(struct partition *p, const struct message *m)
     struct instance *inst = target_of(p, m);
     if (!inst)
         return;
-    if (str_is(m->name, STR("children")))
+    if (str_is(m->name, STR(MESSAGE_WITH_CHILDREN)))
         purge_children(p, inst, m);
     step_change(p, inst, CHANGE_DELETED, p->log.len);
     resident_delete(p, inst);

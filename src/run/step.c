@@ -92,11 +92,8 @@ static const ks_val *answer_of(struct partition *p, const struct instance *inst)
 
 void step_answer_parent(struct partition *p, const struct instance *inst)
 {
-    const ks_val *parent = ks_get(instance_details(inst, &p->pass_mem), "parent");
-    struct sender to = {.id = val_str(ks_get(parent, "id")),
-                        .uid = (uint64_t)ks_int(ks_get(parent, "uid")),
-                        .task_id = (uint32_t)ks_int(ks_get(parent, "task"))};
-    respond(p, &to, answer_of(p, inst), NULL);
+    struct sender parent = instance_parent(inst, &p->pass_mem);
+    respond(p, &parent, answer_of(p, inst), NULL);
 }
 
 static void log_failure(struct partition *p, const struct instance *inst)
@@ -143,8 +140,9 @@ void step_turn(struct partition *p, struct instance *inst, struct event *e, enum
         resident_session_over(p, session);
     keep_sends(p, &outcome);
     step_apply(p, inst, what, start);
-    for (size_t i = 0; i < outcome.scheduled_count && !is_over; i++)
-        activity_schedule(p, inst, &outcome.scheduled[i]);
+    for (size_t i = 0; i < outcome.scheduled_count; i++)
+        if (instance_pending(inst, outcome.scheduled[i].id)) /* not over, and not canceled */
+            activity_schedule(p, inst, &outcome.scheduled[i]);
 }
 
 static ks_val *start_details(struct partition *p, const struct message *m)

@@ -1,4 +1,6 @@
-/* What an instance leaves behind does not grow with how often something failed. */
+/* What a history has: how large it is after many failures, and that those made by an engine of before
+ * go on. */
+#include "core/http_call.h"
 #include "core/session.h"
 #include "model_trace.h"
 
@@ -127,58 +129,110 @@ static void put(struct buf *out, const struct event *e)
     event_encode(out, e);
 }
 
+/* An instance of the orchestration "Program" and an app for it. */
+struct old {
+    struct app app;
+    struct coroutine_pool pool;
+    ks_arena mem;
+    struct instance *inst;
+    struct buf history;
+};
+
+static void old_open(struct old *w, const ks_function *functions_of_app)
+{
+    static const ks_function builtin[] = {KS_ACTIVITY(HTTP_ACTIVITY, picky), KS_END};
+    char why[256];
+    *w = (struct old){
+        .inst = instance_new(1, INSTANCE_ORCHESTRATION, STR("p"), STR("Program"), 1000)};
+    arena_init(&w->mem, 4096);
+    assert_int_equal(app_init(&w->app, functions_of_app, builtin, why, sizeof why), 0);
+    put(&w->history, &(struct event){.type = EVENT_EXECUTION_STARTED, .time_ms = 1000});
+}
+
+/* What it was is replayed, and then one thing more happens. */
+static void old_goes_on(struct old *w, const struct event *incoming)
+{
+    struct buf log = {0};
+    struct outcome outcome;
+    outcome_init(&outcome, &log, &w->mem);
+    struct session *s = session_new(w->inst, &w->app, &w->pool);
+    session_turn(s, incoming, &outcome);
+    session_free(s);
+    assert_int_equal(instance_apply(w->inst, log.at, log.len, &w->mem), 0);
+    buf_free(&log);
+}
+
+static void old_expect(struct old *w, const char *output)
+{
+    assert_int_equal(w->inst->status, KS_COMPLETED);
+    assert_string_equal(ks_text(instance_output(w->inst, &w->mem)), output);
+    coroutine_pool_free(&w->pool);
+    instance_free(w->inst);
+    app_free(&w->app);
+    buf_free(&w->history);
+    arena_free(&w->mem);
+}
+
 /* Every attempt has its input, and none says where the first one stands. */
 static void a_history_with_an_input_in_each_attempt_goes_on(void **state)
 {
     static const ks_function table[] = {KS_ACTIVITY("Picky", picky),
                                         KS_ORCHESTRATION("Program", works), KS_END};
-    struct app app;
-    char why[256];
-    ks_arena mem;
-    struct buf history = {0}, log = {0};
-    struct coroutine_pool pool = {0};
-    (void)state;
-    arena_init(&mem, 4096);
-    assert_int_equal(app_init(&app, table, NULL, why, sizeof why), 0);
-    struct instance *inst = instance_new(1, INSTANCE_ORCHESTRATION, STR("p"), STR("Program"), 1000);
-    const ks_val *input = ks_string(&mem, "the input"), *error = ks_fail(&mem, "Busy", "not yet");
-    ks_val *key = ks_put(&mem, ks_object(&mem), "key", ks_integer(&mem, 0));
-    put(&history, &(struct event){.type = EVENT_EXECUTION_STARTED, .time_ms = 1000, .val = input});
-    put(&history,
-        &(struct event){.type = EVENT_TASK_SCHEDULED, .name = STR("Picky"), .val = input});
-    put(&history, &(struct event){.type = EVENT_TASK_COMPLETED, .time_ms = 1000, .val = error});
-    put(&history, &(struct event){.type = EVENT_TIMER_CREATED, .id = 1, .due_ms = 2000});
-    put(&history, &(struct event){.type = EVENT_TIMER_FIRED, .time_ms = 2000, .id = 1});
-    put(&history, &(struct event){.type = EVENT_TASK_SCHEDULED,
-                                  .id = 2,
-                                  .name = STR("Picky"),
-                                  .val = input,
-                                  .details = key});
-    assert_int_equal(instance_apply(inst, history.at, history.len, &mem), 0);
+    struct old w;
     struct event asked;
-    instance_asked(inst, instance_pending(inst, 2), &mem, &asked);
+    (void)state;
+    old_open(&w, table);
+    const ks_val *input = ks_string(&w.mem, "the input"), *error = ks_fail(&w.mem, "Busy", "no");
+    put(&w.history,
+        &(struct event){.type = EVENT_TASK_SCHEDULED, .name = STR("Picky"), .val = input});
+    put(&w.history, &(struct event){.type = EVENT_TASK_COMPLETED, .time_ms = 1000, .val = error});
+    put(&w.history, &(struct event){.type = EVENT_TIMER_CREATED, .id = 1, .due_ms = 2000});
+    put(&w.history, &(struct event){.type = EVENT_TIMER_FIRED, .time_ms = 2000, .id = 1});
+    put(&w.history, &(struct event){.type = EVENT_TASK_SCHEDULED,
+                                    .id = 2,
+                                    .name = STR("Picky"),
+                                    .val = input,
+                                    .details = ks_put(&w.mem, ks_object(&w.mem), "key",
+                                                      ks_integer(&w.mem, 0))});
+    assert_int_equal(instance_apply(w.inst, w.history.at, w.history.len, &w.mem), 0);
+    instance_asked(w.inst, instance_pending(w.inst, 2), &w.mem, &asked);
     assert_true(val_equal(asked.val, input));
+    old_goes_on(&w, &(struct event){.type = EVENT_TASK_COMPLETED,
+                                    .time_ms = 2000,
+                                    .id = 2,
+                                    .val = ks_string(&w.mem, "taken")});
+    old_expect(&w, "taken");
+}
 
-    struct outcome outcome;
-    outcome_init(&outcome, &log, &mem);
-    struct session *s = session_new(inst, &app, &pool);
-    session_turn(s,
-                 &(struct event){.type = EVENT_TASK_COMPLETED,
-                                 .time_ms = 2000,
-                                 .id = 2,
-                                 .val = ks_string(&mem, "taken")},
-                 &outcome);
-    assert_true(session_is_over(s));
-    session_free(s);
-    assert_int_equal(instance_apply(inst, log.at, log.len, &mem), 0);
-    assert_int_equal(inst->status, KS_COMPLETED);
-    assert_string_equal(ks_text(instance_output(inst, &mem)), "taken");
-    coroutine_pool_free(&pool);
-    instance_free(inst);
-    app_free(&app);
-    buf_free(&history);
-    buf_free(&log);
-    arena_free(&mem);
+static const ks_val *asks_for_five_seconds(ks_orch *o)
+{
+    ks_retry retry = {.attempts = 2, .timeout_ms = 9000};
+    const ks_val *answer = ks_try(ks_call_http(o, &(ks_http_request){.url = "http://a.test/",
+                                                                     .total_ms = 5000,
+                                                                     .retry = &retry}));
+    ks_await(ks_event(o, "Go"));
+    return ks_string(o->mem, ks_error_type(answer));
+}
+
+/* The exchange was not given up in so many words; and it answers after all. */
+static void a_history_of_a_call_that_took_too_long_goes_on(void **state)
+{
+    static const ks_function table[] = {KS_ORCHESTRATION("Program", asks_for_five_seconds), KS_END};
+    struct old w;
+    (void)state;
+    old_open(&w, table);
+    put(&w.history, &(struct event){.type = EVENT_TASK_SCHEDULED, .name = STR(HTTP_ACTIVITY)});
+    put(&w.history, &(struct event){.type = EVENT_TIMER_CREATED, .id = 1, .due_ms = 10000});
+    put(&w.history, &(struct event){.type = EVENT_TIMER_CREATED, .id = 2, .due_ms = 6000});
+    put(&w.history, &(struct event){.type = EVENT_TIMER_FIRED, .time_ms = 6000, .id = 2});
+    put(&w.history, &(struct event){.type = EVENT_TIMER_CANCELED, .id = 1});
+    put(&w.history, &(struct event){.type = EVENT_TASK_COMPLETED,
+                                    .time_ms = 7000,
+                                    .val = ks_fail(&w.mem, "Busy", "no")});
+    assert_int_equal(instance_apply(w.inst, w.history.at, w.history.len, &w.mem), 0);
+    old_goes_on(&w,
+                &(struct event){.type = EVENT_EVENT_RAISED, .time_ms = 8000, .name = STR("Go")});
+    old_expect(&w, "Timeout");
 }
 
 int main(void)
@@ -188,6 +242,7 @@ int main(void)
         cmocka_unit_test(a_hundred_failures_of_a_child_keep_its_input_once),
         cmocka_unit_test(an_attempt_under_way_in_a_crash_gets_its_input_again),
         cmocka_unit_test(a_history_with_an_input_in_each_attempt_goes_on),
+        cmocka_unit_test(a_history_of_a_call_that_took_too_long_goes_on),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
