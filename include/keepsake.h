@@ -206,10 +206,10 @@ ks_task *ks_event(ks_orch *o, const char *name);
     (ks_task *[]){__VA_ARGS__}, sizeof((ks_task *[]){__VA_ARGS__}) / sizeof(ks_task *)
 ks_task *ks_any_of(ks_orch *o, ks_task *const *tasks, size_t n);
 ks_task *ks_all_of(ks_orch *o, ks_task *const *tasks, size_t n);
-/* Nobody waits for it any more: it fails with KS_ERROR_CANCELED, unless it is done. A timer does not
- * fire, nothing is tried again, a sub-orchestration is terminated with its children. An activity
- * that runs goes on to its end, but what it sends is dropped; an entity's operation is done all the
- * same. A group or a lock stays as it is. */
+/* Nobody waits for it any more: unless it is done, it fails with KS_ERROR_CANCELED. A timer does
+ * not fire, nothing is tried again, a sub-orchestration is terminated with its children. An
+ * activity that runs goes on to its end, but what it sends is dropped; an entity's operation is
+ * done all the same. A group or a lock stays as it is. */
 void ks_cancel(ks_task *task);
 
 /* Wait for the result. If the task failed, so does the orchestration, here and now. */

@@ -235,6 +235,38 @@ static void a_history_of_a_call_that_took_too_long_goes_on(void **state)
     old_expect(&w, "Timeout");
 }
 
+static const ks_val *calls_before_its_lock(ks_orch *o)
+{
+    const ks_ref a = {"Account", "a"};
+    ks_task *lock = ks_lock(o, a);
+    ks_task *call = ks_call_entity(o, a, "Balance", NULL);
+    ks_await(lock);
+    return ks_await(call);
+}
+
+/* What is refused now was taken then. */
+static void a_history_of_a_call_before_its_lock_goes_on(void **state)
+{
+    static const ks_function table[] = {KS_ORCHESTRATION("Program", calls_before_its_lock), KS_END};
+    struct old w;
+    (void)state;
+    old_open(&w, table);
+    put(&w.history,
+        &(struct event){.type = EVENT_LOCK_REQUESTED,
+                        .val = ks_push(&w.mem, ks_array(&w.mem), ks_string(&w.mem, "@account@a"))});
+    put(&w.history, &(struct event){.type = EVENT_ENTITY_CALLED,
+                                    .id = 1,
+                                    .target = STR("@account@a"),
+                                    .name = STR("Balance")});
+    put(&w.history, &(struct event){.type = EVENT_ENTITY_RESPONDED, .time_ms = 2000});
+    assert_int_equal(instance_apply(w.inst, w.history.at, w.history.len, &w.mem), 0);
+    old_goes_on(&w, &(struct event){.type = EVENT_ENTITY_RESPONDED,
+                                    .time_ms = 3000,
+                                    .id = 1,
+                                    .val = ks_string(&w.mem, "7")});
+    old_expect(&w, "7");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -243,6 +275,7 @@ int main(void)
         cmocka_unit_test(an_attempt_under_way_in_a_crash_gets_its_input_again),
         cmocka_unit_test(a_history_with_an_input_in_each_attempt_goes_on),
         cmocka_unit_test(a_history_of_a_call_that_took_too_long_goes_on),
+        cmocka_unit_test(a_history_of_a_call_before_its_lock_goes_on),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

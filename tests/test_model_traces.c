@@ -201,6 +201,16 @@ static const ks_val *calls_what_it_did_not_lock(ks_orch *o)
     return NULL;
 }
 
+static const ks_val *calls_before_its_lock(ks_orch *o)
+{
+    ks_task *lock = ks_lock(o, account("a"), account("b"));
+    if (ks_is_true(o->input))
+        ks_await(ks_event(o, "Go"));
+    ks_task *call = ks_call_entity(o, account("a"), "Deposit", number(o, 1));
+    ks_await(lock);
+    return ks_await(call);
+}
+
 static const ks_val *has_a_child_in_a_section(ks_orch *o)
 {
     ks_await(ks_lock(o, account("a")));
@@ -489,6 +499,13 @@ static const struct model_program programs[] =
      {"signal_of_a_locked_entity_by_its_owner_fails", signals_what_it_locked, NULL,
       START "state a\nstate b\n"},
      {"call_of_what_is_not_locked_fails", calls_what_it_did_not_lock, NULL, START},
+     {"call_before_the_lock_fails", calls_before_its_lock, NULL,
+      START "state a\ncall {\"id\":\"a\",\"call\":\"Deposit\",\"value\":2}\nanswer\n"},
+     {"call_while_another_has_the_lock_fails", calls_before_its_lock, NULL,
+      "do {\"id\":\"t\",\"start\":\"Transfer\",\"input\":{\"from\":\"b\",\"to\":\"c\",\"amount\":0,"
+      "\"wait\":true}}\n" START_WITH("true") EVENT("Go", "1")},
+     {"call_when_the_lock_is_there_completes", calls_before_its_lock, NULL,
+      START_WITH("true") EVENT("Go", "1") "state a\n"},
      {"child_in_a_critical_section_fails", has_a_child_in_a_section, NULL, START},
      {"lock_of_nothing_fails", locks_none, NULL, START},
      {"lock_nobody_waits_for_is_gone_at_the_end", does_not_wait_for_its_lock, NULL,

@@ -103,6 +103,14 @@ static bool is_locked(const struct session *s, struct str id)
     return false;
 }
 
+/* In histories made when it was not refused, it was done. */
+static bool is_before_its_lock(const struct session *s)
+{
+    struct event call = {.type = EVENT_ENTITY_CALLED, .id = s->first_task + s->task_count};
+    bool has_been = s->is_replaying && !session_lacks(s, &call);
+    return s->locked && !s->has_locks && !has_been;
+}
+
 ks_task *ks_call_entity(ks_orch *o, ks_ref entity, const char *operation, const ks_val *arg)
 {
     struct session *s = task_session_of(o);
@@ -114,6 +122,10 @@ ks_task *ks_call_entity(ks_orch *o, ks_ref entity, const char *operation, const 
     if (s->locked && !is_locked(s, id))
         session_fail(s, ks_fail(&s->mem, KS_ERROR_BAD_LOCK,
                                 "%s is called in a critical section that does not have it", id.at));
+    if (is_before_its_lock(s))
+        session_fail(s, ks_fail(&s->mem, KS_ERROR_BAD_LOCK,
+                                "%s is called before the critical section has begun; await it",
+                                id.at));
     ks_task *task = task_new(s, TASK_CALL);
     task_number(task);
     struct event e = {.type = EVENT_ENTITY_CALLED,
