@@ -291,12 +291,15 @@ typedef struct ks_entity {
     int64_t now_ms;
 } ks_entity;
 
-/* Change the state. A path names a member, or goes deeper with slashes: "items", "box/0/label".
- * Appending and adding cost the same however large the state is. Objects on the way are made. */
+/* Change the state. A path names a member, or goes deeper with slashes: "items", "box/0/label"; ""
+ * is all of it. Appending and adding cost the same however large the state is. Objects on the way
+ * are made. */
 void ks_set(ks_entity *e, const char *path, const ks_val *val);
 void ks_append(ks_entity *e, const char *path, const ks_val *val); /* missing: an empty array */
 void ks_add(ks_entity *e, const char *path, int64_t n);            /* missing: 0 */
 void ks_remove(ks_entity *e, const char *path);
+/* A key that may be any text, as a part of a path: / becomes ~1, ~ becomes ~0. */
+char *ks_path_key(ks_arena *mem, const char *key);
 /* The whole entity goes when the operation is over. */
 void ks_delete(ks_entity *e);
 /* Call another entity: the result, or the error, comes back as the argument of the operation
