@@ -336,7 +336,8 @@ ks_runtime_status ks_status(ks_http *h, const char *id);
 const ks_val *ks_output(ks_http *h, const char *id);            /* result or error; else NULL */
 const ks_val *ks_custom_status(ks_http *h, const char *id);     /* NULL when none was set */
 const ks_val *ks_input(ks_http *h, const char *id);
-const ks_val *ks_history(ks_http *h, const char *id);           /* an array of events */
+/* An array of events: {"type", "time"?, "id"?, "name"?, ..., and "value" or "error"}. */
+const ks_val *ks_history(ks_http *h, const char *id);
 const ks_val *ks_state(ks_http *h, ks_ref entity);              /* NULL when missing */
 
 /* Each sets the answer and returns the status, so that a function can end with it; what a function

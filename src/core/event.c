@@ -164,7 +164,7 @@ ks_val *event_to_val(ks_arena *mem, const struct event *e)
     if (layout->has_name)
         put_str(mem, object, "name", e->name);
     if (layout->has_val)
-        ks_put(mem, object, "value", e->val);
+        ks_put(mem, object, ks_is_error(e->val) ? "error" : "value", e->val);
     if (layout->has_details && ks_type_of(e->details) != KS_NULL)
         ks_put(mem, object, "details", e->details);
     return object;

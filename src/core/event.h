@@ -112,7 +112,8 @@ void event_encode(struct buf *out, const struct event *e);
  * is passed over and left NULL. Sets r->is_bad when the bytes are no event. */
 void event_decode(struct reader *r, ks_arena *mem, struct event *ret);
 
-/* {"type": "TaskScheduled", "id": 3, "name": "Greet", ...}; shares the event's values. */
+/* {"type": "TaskScheduled", "id": 3, "name": "Greet", "value": ...}; "error" instead of "value" for
+ * a failure, which JSON could not tell from one. Shares the event's values. */
 ks_val *event_to_val(ks_arena *mem, const struct event *e);
 
 /* "TaskScheduled 3 \"Greet\"": how errors name a place in history. */
