@@ -253,11 +253,12 @@ typedef struct ks_http_request {
     bool no_polling;       /* a 202 is the answer */
 } ks_http_request;
 
-/* The answer: {"status": 200, "headers": {"content-type": ...}, "body": "..."}. Failures are the
- * statuses 429 and 5xx ("Http503"), no answer ("Unreachable", "Timeout"), and one that is none, not
- * UTF-8 or over 1 MiB ("BadAnswer"). A 202 with a Location is polled there, when Retry-After says
- * or every 30 s, until the answer is another. A GET follows redirects, up to five. All attempts
- * have the same Idempotency-Key, unless the headers bring one. */
+/* The answer: {"status": 200, "headers": {"content-type": ...}, "body": "..."}. It is a failure when
+ * the status is 429 or 5xx, when nobody answers in time, when the answer is not UTF-8 or over 1 MiB;
+ * a Retry-After of 429 or 503 makes the pause before the next attempt longer, up to the policy's
+ * max_ms, or an hour. A 202 with a Location is polled there, when Retry-After says or every 30 s,
+ * until the answer is another. A GET follows redirects, up to five. All attempts have the same
+ * Idempotency-Key, unless the headers bring one. */
 ks_task *ks_call_http(ks_orch *o, const ks_http_request *request);
 
 /* ---- activities ---------------------------------------------------------------------------- */

@@ -245,6 +245,25 @@ static void a_day_of_failures_is_the_end(void **state)
     expect_stats(w, "{\"registryCount\":1,\"itemsCount\":1,\"openCount\":0,\"closedCount\":1}");
 }
 
+/* Up to its longest pause, a quarter of an hour. */
+static void a_processor_that_says_when_is_asked_then(void **state)
+{
+    struct world *w = *state;
+    w->answer = "{\"status\":429,\"headers\":{\"Retry-After\":\"600\"}}";
+    const char *id = finish_one(w);
+    w->answer = "{\"status\":503,\"headers\":{\"Retry-After\":\"7200\"}}";
+    ks_test_advance(w->t, KS_SECONDS(600) - 1);
+    assert_int_equal(w->count, 1);
+    ks_test_advance(w->t, 1);
+    assert_int_equal(w->count, 2);
+    w->answer = "{\"status\":200}";
+    ks_test_advance(w->t, KS_MINUTES(15) - 1);
+    assert_int_equal(w->count, 2);
+    ks_test_advance(w->t, 1);
+    expect_processing(w, id, "sent");
+    assert_int_equal(w->count, 3);
+}
+
 static void a_slow_processor_holds_up_nobody(void **state)
 {
     struct world *w = *state;
@@ -366,6 +385,7 @@ int main(void)
         TEST(one_that_closed_by_itself_is_sent_too),
         TEST(whatever_it_answers_it_is_tried_again_until_it_takes_it),
         TEST(a_day_of_failures_is_the_end),
+        TEST(a_processor_that_says_when_is_asked_then),
         TEST(a_slow_processor_holds_up_nobody),
         TEST(a_crash_loses_nothing),
         TEST(the_secret_is_nowhere),

@@ -33,9 +33,11 @@ static const ks_val *fetch(ks_orch *o)
     ks_retry retry = {.attempts = (int)ks_int(ks_get(o->input, "attempts")),
                       .first_ms = 1000,
                       .backoff = 2,
+                      .max_ms = ks_int(ks_get(o->input, "max")),
+                      .total_ms = ks_int(ks_get(o->input, "totalOfAttempts")),
                       .final_errors = "Http501"};
     ks_http_request request = request_of(o->input);
-    request.retry = ks_get(o->input, "attempts") ? &retry : NULL;
+    request.retry = retry.attempts || retry.total_ms ? &retry : NULL;
     const ks_val *answer = ks_await(ks_call_http(o, &request));
     ks_await(ks_event(o, "End")); /* what is left over would show while it goes on */
     return answer;
@@ -440,6 +442,61 @@ static void failures_are_tried_again_with_the_same_key(void **state)
     expect_result(w, "{\"status\":200,\"headers\":{},\"body\":\"at last\"}");
 }
 
+/* The second attempt comes after so long, and not before. */
+static void expect_pause(struct world *w, const char *refusal, const char *more, int64_t ms)
+{
+    char input[128];
+    snprintf(input, sizeof input, "{\"url\":\"http://a.test/\",\"attempts\":3%s}", more);
+    SCRIPT(w, refusal, "{\"status\":200}");
+    w->asked = 0;
+    start(w, "Fetch", input);
+    advance(w, ms - 1);
+    assert_int_equal(w->asked, 1);
+    advance(w, 1);
+    assert_int_equal(w->asked, 2);
+    expect_result(w, "{\"status\":200,\"headers\":{},\"body\":\"\"}");
+}
+
+#define REFUSAL(status, after) "{\"status\":" status ",\"headers\":{\"Retry-After\":\"" after "\"}}"
+
+static void retry_after_of_a_refusal_makes_the_pause_longer(void **state)
+{
+    struct world *w = *state;
+    expect_pause(w, REFUSAL("503", "120"), "", 120000);
+    expect_pause(w, REFUSAL("429", "7"), "", 7000);
+    expect_pause(w, REFUSAL("503", "0"), "", 1000);
+    expect_pause(w, REFUSAL("503", "soon"), "", 1000);
+    expect_pause(w, REFUSAL("500", "120"), "", 1000); /* says nothing about when */
+    expect_pause(w, "{\"status\":429,\"headers\":{\"retry-after\":\"9\"}}", "", 9000);
+}
+
+static void retry_after_of_a_refusal_can_be_a_date(void **state)
+{
+    struct world *w = *state;
+    assert_int_equal(ks_test_now_ms(w->t), 1798135200000);
+    expect_pause(w, REFUSAL("503", "Thu, 24 Dec 2026 18:00:45 GMT"), "", 45000);
+    expect_pause(w, REFUSAL("503", "Thu, 24 Dec 2026 18:00:45 GMT"), "", 1000); /* is past */
+}
+
+static void retry_after_of_a_refusal_has_a_limit(void **state)
+{
+    struct world *w = *state;
+    expect_pause(w, REFUSAL("503", "99999999999999999999"), "", KS_HOURS(1));
+    expect_pause(w, REFUSAL("503", "3601"), "", KS_HOURS(1));
+    expect_pause(w, REFUSAL("503", "3600"), ",\"max\":5000", 5000);
+    expect_pause(w, REFUSAL("503", "4"), ",\"max\":5000", 4000);
+}
+
+static void retry_after_that_is_too_late_is_the_end(void **state)
+{
+    struct world *w = *state;
+    SCRIPT(w, REFUSAL("503", "61"));
+    start(w, "Fetch", "{\"url\":\"http://a.test/\",\"totalOfAttempts\":60000}");
+    assert_int_equal(w->asked, 1);
+    expect_result(w, "{\"type\":\"Http503\",\"message\":\"the answer has the status 503\","
+                     "\"cause\":{\"retryAfter\":61000}}");
+}
+
 static void the_last_failure_is_the_error(void **state)
 {
     struct world *w = *state;
@@ -592,6 +649,10 @@ int main(void)
         BOTH(without_polling_202_is_the_answer),
         BOTH(a_location_that_is_none_fails),
         BOTH(failures_are_tried_again_with_the_same_key),
+        BOTH(retry_after_of_a_refusal_makes_the_pause_longer),
+        BOTH(retry_after_of_a_refusal_can_be_a_date),
+        BOTH(retry_after_of_a_refusal_has_a_limit),
+        BOTH(retry_after_that_is_too_late_is_the_end),
         BOTH(the_last_failure_is_the_error),
         BOTH(without_a_policy_there_is_one_attempt),
         BOTH(a_final_failure_is_not_tried_again),

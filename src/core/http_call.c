@@ -104,20 +104,26 @@ static const ks_val *answer_header(const ks_val *answer, const char *name)
     return ks_get(ks_get(answer, "headers"), name);
 }
 
-/* How long to wait before the next poll: Retry-After, in seconds or as a date. */
-static int64_t pause_ms(const ks_val *answer, int64_t now_ms)
+int64_t http_retry_after_ms(const char *text, int64_t now_ms)
 {
-    const char *text = ks_text(answer_header(answer, "retry-after"));
     size_t digits = strspn(text, "0123456789");
-    int64_t ms = HTTP_POLL_MS, date_ms;
+    int64_t ms = -1, date_ms;
     if (digits > 0 && !text[digits]) {
         ms = 0;
         for (size_t i = 0; i < digits && ms < KS_DAYS(36500); i++)
             ms = ms * 10 + (int64_t)(text[i] - '0') * 1000;
     } else if (utc_of_http_date(text, &date_ms)) {
-        ms = date_ms - now_ms;
+        ms = date_ms > now_ms ? date_ms - now_ms : 0;
     }
-    ms = ms < KS_DAYS(36500) ? ms : KS_DAYS(36500);
+    return ms < KS_DAYS(36500) ? ms : KS_DAYS(36500);
+}
+
+/* How long to wait before the next poll. */
+static int64_t pause_ms(const ks_val *answer, int64_t now_ms)
+{
+    int64_t ms = http_retry_after_ms(ks_text(answer_header(answer, "retry-after")), now_ms);
+    if (ms < 0)
+        ms = HTTP_POLL_MS;
     return ms > HTTP_POLL_MIN_MS ? ms : HTTP_POLL_MIN_MS;
 }
 

@@ -7,6 +7,7 @@
  *        +-- beside it, a timer when attempts have a time limit
  *
  * All of it is made of activities, sub-orchestrations and timers, so history says all of it. */
+#include "core/http_call.h"
 #include "core/session_internal.h"
 
 bool task_attempt(struct session *s, struct event *e, const ks_val **input, struct retry *r)
@@ -86,6 +87,14 @@ static int64_t pause_ms(struct session *s, const struct retry *r)
     return ms < 1.0 ? 1 : (int64_t)ms;
 }
 
+/* What whoever refused asked for, as far as the policy's longest pause. */
+static int64_t asked_pause_ms(const struct retry *r, const ks_val *error)
+{
+    int64_t max_ms = r->policy.max_ms > 0 ? r->policy.max_ms : HTTP_RETRY_AFTER_MAX_MS;
+    int64_t ms = ks_int(ks_get(val_error_cause(error), HTTP_RETRY_AFTER));
+    return ms < max_ms ? ms : max_ms;
+}
+
 static void attempt_failed(ks_task *task, const ks_val *error)
 {
     struct session *s = task->session;
@@ -96,7 +105,8 @@ static void attempt_failed(ks_task *task, const ks_val *error)
         task_complete(task, error);
         return;
     }
-    int64_t next_ms = s->orch.now_ms + pause_ms(s, r);
+    int64_t own_ms = pause_ms(s, r), asked_ms = asked_pause_ms(r, error);
+    int64_t next_ms = s->orch.now_ms + (asked_ms > own_ms ? asked_ms : own_ms);
     if (p->total_ms > 0 && next_ms - r->begun_ms > p->total_ms) {
         task_complete(task, error);
         return;

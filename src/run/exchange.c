@@ -2,18 +2,19 @@
 
 #include "base/url.h"
 #include "base/value.h"
+#include "core/http_call.h"
 #include "run/partition_internal.h"
 
 #include <ctype.h>
 
 enum { REDIRECTS_MAX = 5 };
 
-static bool has_header(const ks_val *headers, struct str name)
+static const ks_val *header_of(const ks_val *headers, struct str name)
 {
     for (size_t i = 0; i < ks_len(headers); i++)
         if (str_is_nocase(str_of(ks_key_at(headers, i)), name))
-            return true;
-    return false;
+            return ks_val_at(headers, i);
+    return NULL;
 }
 
 /* A poll changes nothing, so it needs no key. */
@@ -23,9 +24,9 @@ static const ks_val *all_headers(const ks_activity *a, const ks_val *request)
     ks_val *headers = ks_object(a->mem);
     for (size_t i = 0; i < ks_len(given); i++)
         ks_put(a->mem, headers, ks_key_at(given, i), ks_val_at(given, i));
-    if (!has_header(given, STR("User-Agent")))
+    if (!header_of(given, STR("User-Agent")))
         ks_put(a->mem, headers, "User-Agent", ks_string(a->mem, "keepsake"));
-    if (!has_header(given, STR("Idempotency-Key")) && !ks_get(request, "isPoll"))
+    if (!header_of(given, STR("Idempotency-Key")) && !ks_get(request, "isPoll"))
         ks_put(a->mem, headers, "Idempotency-Key", ks_string(a->mem, a->key));
     return headers;
 }
@@ -55,7 +56,20 @@ static ks_val *plain_headers(ks_arena *mem, const ks_val *headers, const char *u
     return plain;
 }
 
-static const ks_val *judge(ks_arena *mem, const ks_val *answer, const char *url)
+/* "Not now", and perhaps when. */
+static const ks_val *refused(ks_arena *mem, const ks_val *answer, int64_t status, int64_t now_ms)
+{
+    const ks_val *after = header_of(ks_get(answer, "headers"), STR("Retry-After"));
+    bool says_when = after && (status == 429 || status == 503);
+    int64_t ms = says_when ? http_retry_after_ms(ks_text(after), now_ms) : -1;
+    const ks_val *cause = NULL;
+    if (ms >= 0)
+        cause = ks_put(mem, ks_object(mem), HTTP_RETRY_AFTER, ks_integer(mem, ms));
+    return val_error(mem, ks_format(mem, KS_ERROR_HTTP "%lld", (long long)status),
+                     ks_format(mem, "the answer has the status %lld", (long long)status), cause);
+}
+
+static const ks_val *judge(ks_arena *mem, const ks_val *answer, const char *url, int64_t now_ms)
 {
     int64_t status = ks_int(ks_get(answer, "status"));
     const ks_val *body = ks_get(answer, "body");
@@ -65,8 +79,7 @@ static const ks_val *judge(ks_arena *mem, const ks_val *answer, const char *url)
         return ks_fail(mem, KS_ERROR_BAD_ANSWER, "the answer has the status %lld",
                        (long long)status);
     if (status == 429 || (status >= 500 && status <= 599))
-        return ks_fail(mem, ks_format(mem, KS_ERROR_HTTP "%lld", (long long)status),
-                       "the answer has the status %lld", (long long)status);
+        return refused(mem, answer, status, now_ms);
     ks_val *val = ks_object(mem);
     ks_put(mem, val, "status", ks_integer(mem, status));
     ks_put(mem, val, "headers", plain_headers(mem, ks_get(answer, "headers"), url));
@@ -105,7 +118,8 @@ static const ks_val *follow(const struct env *env, ks_arena *mem, ks_http_reques
 {
     int64_t until_ns = env->boot_ns(env->self) + request->timeout_ms * 1000000;
     for (int i = 0; i <= REDIRECTS_MAX; i++) {
-        const ks_val *answer = judge(mem, env->exchange(env->self, mem, request), request->url);
+        const ks_val *answer = judge(mem, env->exchange(env->self, mem, request), request->url,
+                                     env->wall_ms(env->self));
         if (!is_redirect(request, answer))
             return answer;
         request->timeout_ms = (until_ns - env->boot_ns(env->self)) / 1000000;
