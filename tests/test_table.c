@@ -61,11 +61,13 @@ static void model_remove(struct model *m, uint64_t n)
     m->count--;
 }
 
-static void model_touch(struct model *m, uint64_t n)
+static void model_pass_over(struct model *m, uint64_t n)
 {
-    table_touch(&m->table, m->at[n]);
     if (m->at[n]->dirty_sequence)
         return;
+    m->at[n]->is_used = true;
+    table_pass_over(&m->table, m->at[n]);
+    assert_false(m->at[n]->is_used);
     numbers_take(m->clean, &m->clean_count, n);
     m->clean[m->clean_count++] = n;
 }
@@ -134,7 +136,7 @@ static void the_table_is_what_was_done_to_it(void **state)
             else if (what == 0)
                 model_remove(&m, n);
             else if (what == 1)
-                model_touch(&m, n);
+                model_pass_over(&m, n);
             else if (what <= 3)
                 model_dirty(&m, n, i + 1);
             else

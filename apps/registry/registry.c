@@ -37,10 +37,12 @@ static const ks_val *new_list(ks_activity *a)
 
 static const ks_val *list_new(ks_entity *e)
 {
-    ks_set(e, "id", ks_string(e->mem, e->key));
-    ks_set(e, "items", ks_array(e->mem));
-    ks_set(e, "openedAt", ks_integer(e->mem, e->now_ms));
-    ks_set(e, "closesAt", ks_get(e->arg, "closesAt"));
+    ks_val *list = ks_object(e->mem);
+    ks_put(e->mem, list, "id", ks_string(e->mem, e->key));
+    ks_put(e->mem, list, "items", ks_array(e->mem));
+    ks_put(e->mem, list, "openedAt", ks_integer(e->mem, e->now_ms));
+    ks_put(e->mem, list, "closesAt", ks_get(e->arg, "closesAt"));
+    ks_set(e, "", list);
     return NULL;
 }
 

@@ -108,12 +108,16 @@ void *ks_alloc(ks_arena *mem, size_t size_bytes)
 char *arena_vformat(ks_arena *a, const char *format, va_list args)
 {
     va_list again;
+    char small[256];
     va_copy(again, args);
-    int len = vsnprintf(NULL, 0, format, args);
+    int len = vsnprintf(small, sizeof small, format, args);
     size_t size = len < 0 ? 1 : (size_t)len + 1;
     char *text = arena_alloc(a, size);
     text[0] = 0;
-    vsnprintf(text, size, format, again);
+    if (size <= sizeof small)
+        memcpy(text, small, size);
+    else
+        vsnprintf(text, size, format, again);
     va_end(again);
     return text;
 }

@@ -17,16 +17,13 @@ void buf_free(struct buf *b)
     *b = (struct buf){0};
 }
 
-char *buf_reserve(struct buf *b, size_t n)
+void buf_grow(struct buf *b, size_t n)
 {
-    if (b->cap - b->len < n) {
-        size_t cap = b->cap ? b->cap + b->cap / 2 : 64;
-        if (cap < b->len + n)
-            cap = b->len + n;
-        b->at = die_realloc(b->at, cap);
-        b->cap = cap;
-    }
-    return b->at + b->len;
+    size_t cap = b->cap ? b->cap + b->cap / 2 : 64;
+    if (cap < b->len + n)
+        cap = b->len + n;
+    b->at = die_realloc(b->at, cap);
+    b->cap = cap;
 }
 
 void buf_str(struct buf *b, const char *text)
@@ -38,11 +35,11 @@ void buf_vprintf(struct buf *b, const char *format, va_list args)
 {
     va_list again;
     va_copy(again, args);
-    int len = vsnprintf(NULL, 0, format, args);
-    if (len > 0) {
+    const size_t room = 128;
+    int len = vsnprintf(buf_reserve(b, room), room, format, args);
+    if (len >= (int)room)
         vsnprintf(buf_reserve(b, (size_t)len + 1), (size_t)len + 1, format, again);
-        b->len += (size_t)len;
-    }
+    b->len += len > 0 ? (size_t)len : 0;
     va_end(again);
 }
 

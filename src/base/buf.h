@@ -37,8 +37,14 @@ struct buf {
 };
 
 void buf_free(struct buf *b);
+void buf_grow(struct buf *b, size_t n);
 /* Room for n more bytes behind len; the place where they go. */
-char *buf_reserve(struct buf *b, size_t n);
+static inline char *buf_reserve(struct buf *b, size_t n)
+{
+    if (b->cap - b->len < n)
+        buf_grow(b, n);
+    return b->at + b->len;
+}
 static inline void buf_append(struct buf *b, const void *bytes, size_t n)
 {
     if (n)

@@ -12,13 +12,14 @@ enum { SAVE_WHOLE_BYTES = 4096 };
 struct instance *instance_new(uint64_t uid, enum instance_kind kind, struct str id, struct str name,
                               int64_t created_ms)
 {
-    struct instance *inst = die_zalloc(sizeof *inst);
+    struct instance *inst = die_zalloc(sizeof *inst + id.len + 1 + name.len + 1);
     inst->uid = uid;
     inst->kind = (uint8_t)kind;
     inst->status = KS_RUNNING;
-    inst->id = die_strndup(id.at, id.len);
     inst->id_len = (uint32_t)id.len;
-    inst->name = die_strndup(name.at, name.len);
+    inst->name = inst->id + id.len + 1;
+    memcpy(inst->id, id.at, id.len);
+    memcpy(inst->id + id.len + 1, name.at, name.len);
     inst->created_ms = created_ms;
     inst->updated_ms = created_ms;
     inst->due_ms = NEVER_MS;
@@ -40,8 +41,6 @@ void instance_free(struct instance *inst)
         buf_free(&inst->orchestration.history);
         free(inst->orchestration.pending.at);
     }
-    free(inst->id);
-    free(inst->name);
     free(inst);
 }
 
@@ -124,7 +123,7 @@ static void pending_clear(struct pending_list *list)
 
 size_t instance_bytes(const struct instance *inst)
 {
-    size_t bytes = sizeof *inst + inst->id_len + 64; /* names, links of the allocator */
+    size_t bytes = sizeof *inst + inst->id_len + 64; /* name, table, allocator */
     if (inst->kind == INSTANCE_ENTITY)
         return bytes + inst->entity.doc.mem.used_bytes + inst->entity.unsaved.cap;
     return bytes + inst->orchestration.history.cap +

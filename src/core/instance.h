@@ -92,35 +92,39 @@ struct entity {
     struct aside *aside; /* NULL: nothing */
 };
 
+/* What finding it and looking at it takes stands first: with a million instances, each line of the
+ * cache that a look has to touch costs more than what is then done with it. */
 struct instance {
-    uint64_t uid;
-    char *id;
+    uint64_t id_hash; /* table.h */
+    struct instance *next_by_id;
     uint32_t id_len;
     uint8_t kind;   /* enum instance_kind */
     uint8_t status; /* ks_runtime_status */
-    char *name;     /* of the orchestration, or of the entity in lower case */
-    int64_t created_ms;
-    int64_t updated_ms;
-    int64_t due_ms; /* first timer or expiry; NEVER_MS */
+    bool is_used;   /* table.h */
+    uint64_t uid;
+    int64_t due_ms;           /* first timer or expiry; NEVER_MS */
+    uint64_t changed_in_pass; /* partition.h: the pass that last changed it */
     union {
         struct orchestration orchestration;
         struct entity entity;
     };
+    const char *name; /* of the orchestration, or of the entity in lower case */
+    int64_t created_ms;
+    int64_t updated_ms;
 
     /* table.h */
-    uint64_t id_hash;
-    struct instance *next_by_id, *next_by_uid;
+    struct instance *next_by_uid;
     struct instance *newer, *older; /* in the list of those clean, or of those dirty */
     uint32_t heap_index;            /* timers.h; 0: not in the heap */
     /* store.h */
-    uint64_t dirty_sequence; /* the first commit that the checkpoint does not have; 0: clean */
-    uint64_t last_sequence;  /* the last commit that changed it */
-    size_t saved_bytes;      /* of the log, that the checkpoint has or is being given */
     bool is_being_saved;
     bool is_known_to_checkpoint; /* has a row there */
-    /* partition.h */
-    uint64_t changed_in_pass; /* the pass that last changed it */
-    size_t counted_bytes;     /* what the partition counts its memory as */
+    uint64_t dirty_sequence;     /* the first commit that the checkpoint does not have; 0: clean */
+    uint64_t last_sequence;      /* the last commit that changed it */
+    size_t saved_bytes;          /* of the log, that the checkpoint has or is being given */
+    size_t counted_bytes;        /* partition.h: what the partition counts its memory as */
+
+    char id[]; /* NUL-terminated; the name is behind it */
 };
 
 struct instance *instance_new(uint64_t uid, enum instance_kind kind, struct str id, struct str name,

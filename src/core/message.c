@@ -117,10 +117,15 @@ bool entity_id_parts(struct str id, struct str *ret_name, struct str *ret_key)
 
 /* ---- what may be sent ---- */
 
+static bool is_good_byte(char c)
+{
+    return (uint8_t)c >= 0x20 && c != 0x7F && c != '/' && c != '\\' && c != '#' && c != '?';
+}
+
 static bool has_only_good_bytes(struct str s)
 {
     for (size_t i = 0; i < s.len; i++)
-        if ((uint8_t)s.at[i] < 0x20 || s.at[i] == 0x7F || strchr("/\\#?", s.at[i]))
+        if (!is_good_byte(s.at[i]))
             return false;
     return utf8_is_valid(s);
 }

@@ -8,13 +8,8 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
-enum { CHAINS_AT_FIRST = 64, MOVES_AN_INSERTION = 8 };
-
-static uint64_t uid_hash(uint64_t uid)
-{
-    uid *= 0x9E3779B97F4A7C15u;
-    return uid ^ (uid >> 32);
-}
+/* Growing by more than two moves each instance once, not over and over; moving is what costs. */
+enum { CHAINS_AT_FIRST = 64, GROWTH = 4, MOVES_AN_INSERTION = 2, MOVES_AHEAD = 8 };
 
 static void chains_new(struct table *t, size_t count)
 {
@@ -51,6 +46,14 @@ void table_free(struct table *t)
 
 /* ---- chains ---- */
 
+/* Of an entity only its key counts. */
+static uint64_t id_hash(const struct table *t, struct str id)
+{
+    const char *key = id.len && id.at[0] == '@' ? memchr(id.at + 1, '@', id.len - 1) : NULL;
+    size_t skip = key ? (size_t)(key + 1 - id.at) : 0;
+    return XXH3_64bits_withSeed(id.at + skip, id.len - skip, t->hash_seed);
+}
+
 static struct instance **id_chain(struct table *t, uint64_t hash)
 {
     if (t->old_by_id && (hash & t->old_mask) >= t->moved)
@@ -58,12 +61,12 @@ static struct instance **id_chain(struct table *t, uint64_t hash)
     return &t->by_id[hash & t->mask];
 }
 
+/* Uids are handed out one after the other, so they spread themselves, and neighbours stay so. */
 static struct instance **uid_chain(struct table *t, uint64_t uid)
 {
-    uint64_t hash = uid_hash(uid);
-    if (t->old_by_uid && (hash & t->old_mask) >= t->moved)
-        return &t->old_by_uid[hash & t->old_mask];
-    return &t->by_uid[hash & t->mask];
+    if (t->old_by_uid && (uid & t->old_mask) >= t->moved)
+        return &t->old_by_uid[uid & t->old_mask];
+    return &t->by_uid[uid & t->mask];
 }
 
 static void move_chain(struct table *t, size_t i)
@@ -79,7 +82,7 @@ static void move_chain(struct table *t, size_t i)
     inst = t->old_by_uid[i];
     while (inst) {
         struct instance *next = inst->next_by_uid;
-        struct instance **chain = &t->by_uid[uid_hash(inst->uid) & t->mask];
+        struct instance **chain = &t->by_uid[inst->uid & t->mask];
         inst->next_by_uid = *chain;
         *chain = inst;
         inst = next;
@@ -93,10 +96,11 @@ static void grow(struct table *t)
         t->old_by_uid = t->by_uid;
         t->old_mask = t->mask;
         t->moved = 0;
-        chains_new(t, (t->mask + 1) * 2);
+        chains_new(t, (t->mask + 1) * GROWTH);
     }
     for (int i = 0; i < MOVES_AN_INSERTION && t->old_by_id; i++) {
         move_chain(t, t->moved++);
+        __builtin_prefetch(t->old_by_id[(t->moved + MOVES_AHEAD) & t->old_mask]);
         if (t->moved > t->old_mask) {
             free(t->old_by_id);
             free(t->old_by_uid);
@@ -108,12 +112,23 @@ static void grow(struct table *t)
 
 struct instance *table_find(struct table *t, struct str id)
 {
-    uint64_t hash = XXH3_64bits_withSeed(id.at, id.len, t->hash_seed);
+    uint64_t hash = id_hash(t, id);
     struct instance *inst = *id_chain(t, hash);
     while (inst && (inst->id_hash != hash || inst->id_len != id.len ||
                     memcmp(inst->id, id.at, id.len) != 0))
         inst = inst->next_by_id;
     return inst;
+}
+
+void table_look_ahead(struct table *t, struct str key)
+{
+    uint64_t hash = id_hash(t, key);
+    for (struct instance *inst = *id_chain(t, hash); inst; inst = inst->next_by_id) {
+        __builtin_prefetch(&inst->name);
+        __builtin_prefetch(inst->id);
+        if (inst->id_hash == hash && inst->kind == INSTANCE_ENTITY)
+            __builtin_prefetch(inst->entity.doc.root);
+    }
 }
 
 struct instance *table_find_uid(struct table *t, uint64_t uid)
@@ -154,7 +169,7 @@ static void list_take(struct table_list *list, struct instance *inst)
 void table_add(struct table *t, struct instance *inst)
 {
     grow(t);
-    inst->id_hash = XXH3_64bits_withSeed(inst->id, inst->id_len, t->hash_seed);
+    inst->id_hash = id_hash(t, (struct str){inst->id, inst->id_len});
     struct instance **by_id = id_chain(t, inst->id_hash);
     struct instance **by_uid = uid_chain(t, inst->uid);
     inst->next_by_id = *by_id;
@@ -180,10 +195,10 @@ void table_remove(struct table *t, struct instance *inst)
     list_take(inst->dirty_sequence ? &t->dirty : &t->clean, inst);
 }
 
-void table_touch(struct table *t, struct instance *inst)
+void table_pass_over(struct table *t, struct instance *inst)
 {
-    if (inst->dirty_sequence || t->clean.newest == inst)
-        return;
+    assert(!inst->dirty_sequence);
+    inst->is_used = false;
     list_take(&t->clean, inst);
     list_push(&t->clean, inst);
 }

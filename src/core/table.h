@@ -1,9 +1,11 @@
 /* table.h - the instances that are in memory
  *
- * By id and by uid. A resident instance is in one of two lists: clean ones in the order they were
- * last looked at (so that the oldest can be let go), dirty ones, whose newest state only the
- * journal has, in the order they became dirty. Growing moves a few chains an insertion, so that no
- * insertion waits for a million others.
+ * By id and by uid. The entities of a key stand in one chain with the orchestration of that id: what
+ * is looked for together is found together. A resident instance is in one of two lists: clean ones, from whose old end some
+ * can be let go, dirty ones, whose newest state only the journal has, in the order they became
+ * dirty. One that was looked at is marked as used and stays where it is (a list that is kept in
+ * order touches three instances for each look); whoever lets old ones go passes it over once.
+ * Growing moves a few chains an insertion, so that no insertion waits for a million others.
  */
 #ifndef CORE_TABLE_H
 #define CORE_TABLE_H
@@ -31,13 +33,16 @@ void table_free(struct table *t);
 
 struct instance *table_find(struct table *t, struct str id);
 struct instance *table_find_uid(struct table *t, uint64_t uid);
+/* Somebody is going to look for what has this id or key. The lines of the cache that this takes are
+ * asked for now, so that those of many looks come at the same time. */
+void table_look_ahead(struct table *t, struct str key);
 /* Adds one that is not there yet; it counts as clean. */
 void table_add(struct table *t, struct instance *inst);
 /* Takes it out; it is the caller's. */
 void table_remove(struct table *t, struct instance *inst);
 
-/* Was looked at: the newest of the clean ones. A dirty one stays where it is. */
-void table_touch(struct table *t, struct instance *inst);
+/* A clean one becomes the newest of them, and counts as not used. */
+void table_pass_over(struct table *t, struct instance *inst);
 /* From clean to dirty as of a commit; one that is dirty already stays where it is. */
 void table_dirty(struct table *t, struct instance *inst, uint64_t sequence);
 /* From dirty to clean. */

@@ -8,6 +8,9 @@
 
 #include <stdlib.h>
 
+/* At most so many requests' instances are asked for at a time: what they take fits the caches. */
+enum { LOOK_AHEAD_MAX = 32 };
+
 struct waiting {
     void *request;
     const struct http1_request *http;
@@ -24,6 +27,7 @@ struct front {
     struct front_config config;
     struct waiting *line; /* a ring */
     size_t first, count, cap;
+    size_t looked_ahead; /* for so many of them */
     struct calling *callings;
     uint64_t last_token;
     struct buf body, headers; /* of the reply that is made */
@@ -90,7 +94,24 @@ static struct waiting next_waiting(struct front *f)
     struct waiting w = f->line[f->first];
     f->first = (f->first + 1) % f->cap;
     f->count--;
+    f->looked_ahead -= f->looked_ahead > 0;
     return w;
+}
+
+/* Most requests name what they are about at the end of their path. To look for one after the other
+ * is to wait for memory again and again, a tenth of an Add; all at once they wait together. */
+static void look_ahead(struct front *f)
+{
+    f->looked_ahead = f->count < LOOK_AHEAD_MAX ? f->count : LOOK_AHEAD_MAX;
+    for (size_t i = 0; i < f->looked_ahead; i++) {
+        struct str target = f->line[(f->first + i) % f->cap].http->target;
+        const char *end = memchr(target.at, '?', target.len);
+        end = end ? end : target.at + target.len;
+        const char *slash = memrchr(target.at, '/', (size_t)(end - target.at));
+        if (slash)
+            partition_look_ahead(f->config.partition,
+                                 (struct str){slash + 1, (size_t)(end - slash - 1)});
+    }
 }
 
 bool front_has_requests(const struct front *f)
@@ -385,6 +406,8 @@ bool front_round(struct front *f)
         feeds_round(f->feeds, partition_clock_ms(p));
     partition_begin(p);
     while (f->count && (!partition_is_up(p) || partition_has_budget(p))) {
+        if (!f->looked_ahead && partition_is_up(p))
+            look_ahead(f);
         struct waiting w = next_waiting(f);
         run_request(f, &w);
         arena_reset(&f->mem);

@@ -125,7 +125,11 @@ static bool decode(struct str *s, bool is_query, ks_arena *mem)
 {
     char *out = arena_alloc(mem, s->len + 1);
     size_t len = 0;
-    for (size_t i = 0; i < s->len; i++) {
+    if (!memchr(s->at, '%', s->len) && !(is_query && memchr(s->at, '+', s->len))) {
+        len = s->len; /* as nearly all are */
+        memcpy(out, s->at, len);
+    }
+    for (size_t i = len; i < s->len; i++) {
         char c = s->at[i];
         if (c == '+' && is_query) {
             c = ' ';

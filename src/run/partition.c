@@ -248,6 +248,11 @@ struct instance *partition_look(struct partition *p, struct str id)
     return inst;
 }
 
+void partition_look_ahead(struct partition *p, struct str key)
+{
+    table_look_ahead(&p->table, key);
+}
+
 /* Messages that an instance has to be there for. */
 static bool needs_instance(enum message_type type)
 {

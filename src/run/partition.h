@@ -78,6 +78,8 @@ bool partition_takes_changes(const struct partition *p);
 ks_arena *partition_step(struct partition *p, ks_outbox *ret_out);
 /* The newest state, its due timers fired; NULL when there is none. Good until the commit. */
 struct instance *partition_look(struct partition *p, struct str id);
+/* A step soon is going to look at what has this id or key: table_look_ahead(). */
+void partition_look_ahead(struct partition *p, struct str key);
 /* Whether all that is in an outbox can be taken: an event or an operator's message for an instance
  * that does not exist (404), is over (410) or stands otherwise (409) is refused before anything is
  * sent. 0, or the status of the refusal and a sentence. */

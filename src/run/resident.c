@@ -3,6 +3,8 @@
 #include "run/partition_internal.h"
 
 enum { FIRST_WINDOW_MS = 60 * 1000, SLEEPERS_MAX = 1 << 20 };
+/* Instances that a pass looks at to let some go: a millisecond or two. */
+enum { TRIM_LOOKS_MAX = 16384 };
 /* A window this wide reaches past every time that matters. */
 #define WINDOW_MAX_MS ((int64_t)1 << 53)
 
@@ -57,7 +59,7 @@ struct instance *resident_find(struct partition *p, struct str id)
 {
     struct instance *inst = table_find(&p->table, id);
     if (inst) {
-        table_touch(&p->table, inst);
+        inst->is_used = true;
         return inst;
     }
     if (is_deleted(p, id, 0))
@@ -159,7 +161,7 @@ void resident_recovered(struct partition *p)
 
 static bool may_go(const struct instance *inst)
 {
-    return store_may_evict(inst) &&
+    return !inst->is_used && store_may_evict(inst) &&
            !(inst->kind == INSTANCE_ORCHESTRATION && inst->orchestration.pending.activities > 0);
 }
 
@@ -188,14 +190,13 @@ void resident_trim(struct partition *p)
         p->horizon_ms = near_ms;
         timers_keep_before(&p->timers, near_ms);
     }
-    /* Those that may not go are passed over by making them the newest; each is met once. */
-    size_t left = p->table.clean.count;
+    size_t left = p->table.clean.count < TRIM_LOOKS_MAX ? p->table.clean.count : TRIM_LOOKS_MAX;
     while (p->bytes > p->limits.memory_bytes && left-- > 0) {
         struct instance *oldest = p->table.clean.oldest;
         if (may_go(oldest))
             let_go(p, oldest);
         else
-            table_touch(&p->table, oldest);
+            table_pass_over(&p->table, oldest);
     }
 }
 

@@ -5,6 +5,11 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+/* Where there are fewer cores than threads, the partition gets three quarters of one. */
+enum { BACKGROUND_NICE = 5 };
 
 struct lane {
     struct job *first, *last;
@@ -61,6 +66,8 @@ static void *thread_main(void *arg)
 {
     struct lane *lane = arg;
     struct workers *w = lane->workers;
+    if (lane == &w->background)
+        (void)!setpriority(PRIO_PROCESS, (id_t)gettid(), BACKGROUND_NICE);
     pthread_mutex_lock(&w->lock);
     for (struct job *job; (job = next_job(lane));) {
         pthread_mutex_unlock(&w->lock);

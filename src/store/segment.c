@@ -54,6 +54,17 @@ int segment_write(struct env *env, int file, const void *bytes, size_t len, int6
     return 0;
 }
 
+int segment_fill(struct env *env, int file, size_t size_bytes)
+{
+    static const char zeros[BLOCK_BYTES];
+    int result = 0;
+    for (size_t at = 0; at < size_bytes && result == 0; at += BLOCK_BYTES) {
+        size_t len = size_bytes - at < BLOCK_BYTES ? size_bytes - at : BLOCK_BYTES;
+        result = segment_write(env, file, zeros, len, (int64_t)at);
+    }
+    return result;
+}
+
 static int failed(int error, char *ret_why, size_t why_size, const char *path)
 {
     int result = segment_error(error);
@@ -170,11 +181,8 @@ static int make_fresh(struct segments *s, size_t need, struct fresh *ret)
     if (result < 0)
         return result;
     result = env->disk_truncate(env->self, ret->file, 0);
-    if (is_first && result == 0) {
-        void *zeros = die_zalloc(s->first_bytes);
-        result = segment_write(env, ret->file, zeros, s->first_bytes, 0);
-        free(zeros);
-    }
+    if (is_first && result == 0)
+        result = segment_fill(env, ret->file, s->first_bytes);
     size_t size_bytes = is_first                  ? s->first_bytes
                         : need > s->segment_bytes ? need
                                                   : s->segment_bytes;

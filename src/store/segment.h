@@ -62,6 +62,9 @@ void segment_number_path(const char *folder, uint64_t number, char ret[JOURNAL_P
 
 /* Writes all of it: goes on after a short write. 0 or a negative errno. */
 int segment_write(struct env *env, int file, const void *bytes, size_t len, int64_t offset);
+/* Writes a file full of zeros, block by block: of one large write the system keeps one large page,
+ * and each commit into it would walk, and account for, all of it. 0 or a negative errno. */
+int segment_fill(struct env *env, int file, size_t size_bytes);
 
 void segments_init(struct segments *s, struct env *env, const char *folder);
 /* Files are let go; a job under way is called off. */

@@ -9,7 +9,6 @@
 #include <stdlib.h>
 
 #define RETRY_NS ((int64_t)1000000000)
-enum { ZERO_BYTES = 1 << 20 };
 
 struct tidying {
     struct background *job;
@@ -66,12 +65,8 @@ static void drop(struct tidying *t, uint64_t number)
 static int write_zeros(struct tidying *t, int file)
 {
     int result = t->env->disk_truncate(t->env->self, file, 0);
-    char *zeros = die_zalloc(ZERO_BYTES);
-    for (size_t done = 0; done < t->segment_bytes && result == 0; done += ZERO_BYTES) {
-        size_t len = t->segment_bytes - done < ZERO_BYTES ? t->segment_bytes - done : ZERO_BYTES;
-        result = segment_write(t->env, file, zeros, len, (int64_t)done);
-    }
-    free(zeros);
+    if (result == 0)
+        result = segment_fill(t->env, file, t->segment_bytes);
     /* A failed sync is no end here: the file is given up, and the next try is another file. */
     return result == 0 ? t->env->disk_sync(t->env->self, file) : result;
 }
