@@ -148,19 +148,18 @@ void manage_resume(struct partition *p, const struct message *m)
 
 void manage_quarantine(struct partition *p, const struct message *m)
 {
-    static const char why[] = "the process died three times while this was stepped";
     struct instance *inst = resident_find_uid(p, m->uid);
     if (!inst)
         return;
     if (inst->kind == INSTANCE_ENTITY) {
-        entity_quarantine(p, inst);
+        entity_quarantine(p, inst, false);
     } else if (!status_is_final(inst->status)) {
         happen(p, inst,
                &(struct event){.type = EVENT_EXECUTION_QUARANTINED,
-                               .val = ks_string(&p->pass_mem, why)});
+                               .val = ks_string(&p->pass_mem, QUARANTINE_WHY)});
     }
     step_refuse(p, &(struct message){.target = {inst->id, inst->id_len}, .name = STR("what comes")},
-                why);
+                QUARANTINE_WHY);
 }
 
 /* ---- rewind ---- */

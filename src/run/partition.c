@@ -217,6 +217,7 @@ void partition_begin(struct partition *p)
         return;
     p->pass++;
     p->stats.passes++;
+    p->first_new_uid = p->next_uid;
     p->now_ms = partition_clock_ms(p);
     if (store_room(p->store) == ROOM_NONE)
         return; /* reading goes on; nothing else can */

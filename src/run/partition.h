@@ -74,6 +74,10 @@ bool partition_takes_changes(const struct partition *p);
 
 /* ---- for an HTTP function, between begin and commit ---- */
 
+/* Around an HTTP function and all that comes of it. False: this request has ended the process three
+ * times, and is not to be run. */
+bool partition_request_begin(struct partition *p, struct str target, struct str body);
+void partition_request_end(struct partition *p);
 /* Begins a step: memory until the next one begins, and an outbox. */
 ks_arena *partition_step(struct partition *p, ks_outbox *ret_out);
 /* The newest state, its due timers fired; NULL when there is none. Good until the commit. */

@@ -165,6 +165,20 @@ static ks_val *start_details(struct partition *p, const struct message *m)
     return details->len ? details : NULL;
 }
 
+/* It is not run before it is resumed. */
+static void start_aside(struct partition *p, struct instance *inst, struct event *e)
+{
+    size_t start = p->log.len;
+    e->type = EVENT_EXECUTION_SCHEDULED;
+    e->time_ms = p->now_ms;
+    e->due_ms = e->due_ms > p->now_ms ? e->due_ms : p->now_ms;
+    event_encode(&p->log, e);
+    event_encode(&p->log, &(struct event){.type = EVENT_EXECUTION_QUARANTINED,
+                                          .time_ms = p->now_ms,
+                                          .val = ks_string(&p->pass_mem, QUARANTINE_WHY)});
+    step_apply(p, inst, CHANGE_CREATED, start);
+}
+
 static void step_start(struct partition *p, const struct message *m)
 {
     struct instance *inst = resident_find(p, m->target);
@@ -189,7 +203,10 @@ static void step_start(struct partition *p, const struct message *m)
         e.type = EVENT_EXECUTION_SCHEDULED;
         e.due_ms = m->due_ms;
     }
-    step_turn(p, inst, &e, CHANGE_CREATED);
+    if (quarantine_takes(p, inst))
+        start_aside(p, inst, &e);
+    else
+        step_turn(p, inst, &e, CHANGE_CREATED);
 }
 
 static bool is_alive(const struct instance *inst)
@@ -335,6 +352,11 @@ static void step_operation(struct partition *p, const struct message *m)
         return;
     }
     struct instance *inst = entity_get(p, m->target, &is_new);
+    if (quarantine_takes(p, inst)) {
+        entity_quarantine(p, inst, is_new);
+        keep_message(p, m, LINE_DEFER);
+        return;
+    }
     size_t start = p->log.len;
     struct outcome outcome;
     outcome_init(&outcome, &p->log, &p->pass_mem);
@@ -433,14 +455,14 @@ void step_unlock(struct partition *p, const struct message *m)
 }
 
 /* Nobody's operations are done until it is resumed: it is in a critical section of no one. */
-void entity_quarantine(struct partition *p, struct instance *inst)
+void entity_quarantine(struct partition *p, struct instance *inst, bool is_new)
 {
     size_t start = p->log.len;
     const struct aside *aside = inst->entity.aside;
     if (aside && aside->owner)
         entity_add_line(inst, &p->log, LINE_UNLOCK, 0, (struct str){"", 0});
     entity_add_line(inst, &p->log, LINE_LOCK, 0, STR(QUARANTINE_OWNER));
-    entity_changed(p, inst, false, start);
+    entity_changed(p, inst, is_new, start);
 }
 
 /* ---- timers ---- */
