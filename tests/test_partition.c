@@ -374,7 +374,7 @@ static void results_that_are_left_over_count_once(void **state)
     assert_int_equal(n, 15);
 }
 
-static void due_timers_wait_for_the_budget_and_all_fire(void **state)
+static void due_timers_leave_requests_half_of_the_budget_and_all_fire(void **state)
 {
     struct hub *h = *state;
     for (int i = 0; i < 40; i++)
@@ -382,9 +382,10 @@ static void due_timers_wait_for_the_budget_and_all_fire(void **state)
     h->boot_ms += 1000;
     struct hub_answer *last = hub_line(h, "GET", NULL, "/api/status/s39");
     hub_pass(h);
-    assert_int_equal(last->status, 0);
+    assert_int_equal(last->status, 200);
+    assert_string_equal(last->body, "completed"); /* what it looks at was due, and is done first */
+    assert_true(partition_next_ms(h->partition) <= partition_clock_ms(h->partition));
     hub_settle(h);
-    assert_string_equal(last->body, "completed");
     for (int i = 0; i < 40; i++)
         assert_string_equal(hub_ask(h, "GET", NULL, "/api/list/s%d", i)->body, "[\"fired\"]");
 }
@@ -728,7 +729,7 @@ int main(void)
         TEST_SHORT(leftovers_survive_a_crash_and_are_done_once),
         TEST_SHORT(leftovers_survive_a_commit_that_is_refused),
         TEST_SHORT(results_that_are_left_over_count_once),
-        TEST_SHORT(due_timers_wait_for_the_budget_and_all_fire),
+        TEST_SHORT(due_timers_leave_requests_half_of_the_budget_and_all_fire),
         TEST(a_read_is_held_when_it_saw_what_the_pass_changed),
         TEST(a_read_is_held_when_it_saw_that_something_is_gone),
         TEST(a_refused_operation_leaves_no_trace),

@@ -191,9 +191,17 @@ static void take_leftover(struct partition *p)
     }
 }
 
+/* Half of the pass is left for requests: one that is due again as soon as it has been stepped, as
+ * each round of an endless loop is, would keep them out for ever. */
+static bool has_budget_for_timers(const struct partition *p)
+{
+    return partition_has_budget(p) && p->steps <= p->limits.pass_steps / 2 &&
+           p->log.len <= p->limits.pass_bytes / 2;
+}
+
 static void fire_due(struct partition *p)
 {
-    while (partition_has_budget(p) && timers_next_ms(&p->timers) <= p->now_ms) {
+    while (has_budget_for_timers(p) && timers_next_ms(&p->timers) <= p->now_ms) {
         const struct sleeper *sleeper = timers_first_sleeper(&p->timers);
         struct instance *first = timers_first(&p->timers);
         struct message *m = ks_alloc(&p->pass_mem, sizeof *m);

@@ -9,6 +9,7 @@
  * looks: partition_look() fires the due timers of what it looks at first.
  *
  * A pass has a budget. What it cannot step any more is part of its commit, and first in the next.
+ * What is due takes no more than half of it, so that requests are answered however much is due.
  *
  * States:
  *

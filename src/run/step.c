@@ -518,7 +518,7 @@ static void step_timer(struct partition *p, const struct message *m)
 void step_due_timers(struct partition *p, struct instance *inst)
 {
     uint64_t uid = inst->uid;
-    while (inst && inst->due_ms <= p->now_ms) {
+    while (inst && inst->due_ms <= p->now_ms && partition_has_budget(p)) {
         struct message m = {.type = MESSAGE_TIMER, .uid = uid};
         step_timer(p, &m);
         p->steps++;
