@@ -116,6 +116,9 @@ void event_decode(struct reader *r, ks_arena *mem, struct event *ret);
  * a failure, which JSON could not tell from one. Shares the event's values. */
 ks_val *event_to_val(ks_arena *mem, const struct event *e);
 
+/* The details of a start but for some; NULL ends their names. Shares the values. */
+ks_val *start_details_without(ks_arena *mem, const ks_val *details, const char *const names[]);
+
 /* "TaskScheduled 3 \"Greet\"": how errors name a place in history. */
 const char *event_describe(ks_arena *mem, const struct event *e);
 

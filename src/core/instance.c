@@ -527,13 +527,6 @@ void instance_save(struct instance *inst, struct buf *out, struct image *ret)
         save_entity(inst, out, ret);
 }
 
-void instance_unsave(struct instance *inst)
-{
-    inst->saved_bytes = 0;
-    if (inst->kind == INSTANCE_ENTITY)
-        buf_free(&inst->entity.unsaved);
-}
-
 int64_t instance_wake_ms(const struct instance *inst)
 {
     bool has_activities = inst->kind == INSTANCE_ORCHESTRATION &&

@@ -193,8 +193,6 @@ struct image {
 /* The image of everything not saved yet; texts in out (which must not be used while the image
  * is). What it says counts as saved from now on. */
 void instance_save(struct instance *inst, struct buf *out, struct image *ret);
-/* As if it had never been saved: the next image is whole. */
-void instance_unsave(struct instance *inst);
 
 /* When a restart has to look at the instance: its due_ms; 0, at once, while activities are to be
  * started again; NEVER_MS. What the checkpoint's due column says. */

@@ -350,9 +350,7 @@ static void replay(struct session *s)
 static void continue_as_new(struct session *s, struct outcome *outcome)
 {
     ks_arena *mem = &s->mem;
-    ks_val *details = ks_object(mem);
-    for (size_t i = 0; i < ks_len(s->details); i++)
-        ks_put(mem, details, ks_key_at(s->details, i), ks_val_at(s->details, i));
+    ks_val *details = start_details_without(mem, s->details, (const char *const[]){NULL});
     /* Numbers go on, so that no late answer is taken for one of the new run. */
     ks_put(mem, details, "task", ks_integer(mem, s->first_task + s->task_count));
     ks_put(mem, details, "draws", ks_integer(mem, (int64_t)s->draws));

@@ -381,31 +381,20 @@ void manage_rewind(struct partition *p, const struct message *m)
 
 /* ---- restart, purge ---- */
 
-/* Details of a start that say how far a run had come, or who waited for it. */
-static bool is_of_one_run(const char *detail)
-{
-    static const char *const names[] = {"parent", "task", "draws", "status"};
-    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
-        if (strcmp(detail, names[i]) == 0)
-            return true;
-    return false;
-}
-
 void manage_restart(struct partition *p, const struct message *m)
 {
+    /* How far a run had come, and who waited for it. */
+    static const char *const of_one_run[] = {"parent", "task", "draws", "status", NULL};
     struct instance *inst = target_of(p, m);
     if (!inst)
         return;
-    const ks_val *old = instance_details(inst, &p->pass_mem);
-    ks_val *details = ks_object(&p->pass_mem);
-    for (size_t i = 0; i < ks_len(old); i++)
-        if (!is_of_one_run(ks_key_at(old, i)))
-            ks_put(&p->pass_mem, details, ks_key_at(old, i), ks_val_at(old, i));
+    const ks_val *details = instance_details(inst, &p->pass_mem);
     step_send(p, &(struct message){.type = MESSAGE_START,
                                    .target = m->name.len ? m->name : m->target,
                                    .name = str_of(inst->name),
                                    .val = instance_input(inst, &p->pass_mem),
-                                   .details = details});
+                                   .details = start_details_without(&p->pass_mem, details,
+                                                                    of_one_run)});
 }
 
 static void purge_children(struct partition *p, const struct instance *inst,

@@ -147,11 +147,9 @@ void step_turn(struct partition *p, struct instance *inst, struct event *e, enum
 
 static ks_val *start_details(struct partition *p, const struct message *m)
 {
+    static const char *const of_message[] = {"only_if_new", NULL};
     ks_arena *mem = &p->pass_mem;
-    ks_val *details = ks_object(mem);
-    for (size_t i = 0; i < ks_len(m->details); i++)
-        if (strcmp(ks_key_at(m->details, i), "only_if_new") != 0)
-            ks_put(mem, details, ks_key_at(m->details, i), ks_val_at(m->details, i));
+    ks_val *details = start_details_without(mem, m->details, of_message);
     const ks_function *newest = app_newest_orchestration(p->app, m->name);
     if (!ks_get(details, "version") && newest && newest->orchestration.version[0])
         ks_put(mem, details, "version", ks_string(mem, newest->orchestration.version));
@@ -340,6 +338,15 @@ static bool is_locked_for(const struct instance *inst, const struct sender *from
     return aside && aside->owner && !str_is(from->id, str_of(aside->owner));
 }
 
+/* What comes for an entity while another's section has it waits until that is over. */
+static bool is_kept_by_lock(struct partition *p, const struct message *m)
+{
+    bool is_kept = is_locked_for(resident_find(p, m->target), &m->from);
+    if (is_kept)
+        keep_message(p, m, LINE_DEFER);
+    return is_kept;
+}
+
 static void step_operation(struct partition *p, const struct message *m)
 {
     bool is_new;
@@ -347,10 +354,8 @@ static void step_operation(struct partition *p, const struct message *m)
         keep_message(p, m, LINE_LATER);
         return;
     }
-    if (is_locked_for(resident_find(p, m->target), &m->from)) {
-        keep_message(p, m, LINE_DEFER);
+    if (is_kept_by_lock(p, m))
         return;
-    }
     struct instance *inst = entity_get(p, m->target, &is_new);
     if (quarantine_takes(p, inst)) {
         entity_quarantine(p, inst, is_new);
@@ -424,10 +429,8 @@ static void step_lock(struct partition *p, const struct message *m)
         go_on_without(p, m->target);
         return;
     }
-    if (is_locked_for(resident_find(p, m->target), &m->from)) {
-        keep_message(p, m, LINE_DEFER);
+    if (is_kept_by_lock(p, m))
         return;
-    }
     struct instance *inst = entity_get(p, m->target, &is_new);
     size_t start = p->log.len;
     entity_add_line(inst, &p->log, LINE_LOCK, 0, m->from.id);
