@@ -7,6 +7,7 @@
  * The handle that workers poke outlives them.
  */
 #include "base/blackbox.h"
+#include "base/die.h"
 #include "front/settings.h"
 #include "main.h"
 #include "net/http_client.h"
@@ -19,8 +20,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/resource.h>
 #include <time.h>
+#include <unistd.h>
 
 /* Threads for activities that block; how long shutdown waits for slow clients. */
 enum { ACTIVITY_THREADS = 16, DRAIN_MS = 5000 };
@@ -37,7 +40,8 @@ struct host {
     struct front *front;
     struct server *server;
     uv_loop_t loop;
-    uv_async_t wake;  /* from the workers' threads */
+    int wake_file; /* an eventfd that the workers' threads write to */
+    uv_poll_t wake;
     uv_timer_t timer; /* the next thing that is due */
     uv_signal_t terminate, interrupt;
     bool is_stopping;
@@ -71,14 +75,20 @@ static const ks_val *exchange(void *self, ks_arena *mem, const ks_http_request *
     return http_client_exchange(((struct host *)self)->http, mem, request);
 }
 
+/* Not uv_async_send(): who is woken by that spins until the sender gets on, and a sender of lower
+ * priority on the same core does not get on while somebody spins. */
 static void workers_woke(void *ctx)
 {
-    uv_async_send(&((struct host *)ctx)->wake);
+    (void)!eventfd_write(((struct host *)ctx)->wake_file, 1);
 }
 
-static void on_wake(uv_async_t *async)
+static void on_wake(uv_poll_t *poll, int status, int events)
 {
-    struct host *h = async->data;
+    struct host *h = poll->data;
+    eventfd_t count;
+    (void)status;
+    (void)events;
+    (void)!eventfd_read(h->wake_file, &count);
     workers_take_done(h->workers);
     if (h->server)
         server_wake(h->server);
@@ -310,7 +320,10 @@ static void on_signal(uv_signal_t *signal, int number)
 static void open_loop(struct host *h)
 {
     uv_loop_init(&h->loop);
-    uv_async_init(&h->loop, &h->wake, on_wake);
+    h->wake_file = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    if (h->wake_file < 0 || uv_poll_init(&h->loop, &h->wake, h->wake_file) ||
+        uv_poll_start(&h->wake, UV_READABLE, on_wake))
+        die("the event loop cannot be woken: %s", strerror(errno));
     uv_timer_init(&h->loop, &h->timer);
     uv_signal_init(&h->loop, &h->terminate);
     uv_signal_init(&h->loop, &h->interrupt);
@@ -342,6 +355,7 @@ static void close_all(struct host *h)
         uv_close((uv_handle_t *)&h->wake, NULL);
         uv_run(&h->loop, UV_RUN_DEFAULT);
         uv_loop_close(&h->loop);
+        close(h->wake_file);
     }
     settings_free(&h->settings);
     routes_free(&h->routes);

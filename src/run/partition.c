@@ -48,6 +48,7 @@ static int open_store(struct partition *p)
     }
     clock_set(p, recovered.time_ms);
     p->next_uid = recovered.next_uid;
+    p->has_all = recovered.is_all_there;
     p->horizon_ms = -1;
     p->leftover.len = 0;
     buf_append(&p->leftover, recovered.queue.at, recovered.queue.len);

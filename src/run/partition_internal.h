@@ -21,6 +21,7 @@ struct partition {
     char why[512];
     struct store *store;
     struct table table;
+    bool has_all; /* no instance is in the store alone: none was let go since the folder was new */
     struct timers timers;
     uint64_t next_uid;
     uint64_t first_new_uid; /* of this pass */

@@ -44,15 +44,17 @@ static struct instance *loaded(struct partition *p, int result, struct instance 
     return inst;
 }
 
-/* Deleted in this pass: the store still has it, until the commit. */
-static bool is_deleted(const struct partition *p, struct str id, uint64_t uid)
+/* What is not in the table. Deleted in this pass: the store still has it, until the commit. */
+static bool may_be_stored(const struct partition *p, struct str id, uint64_t uid)
 {
+    if (p->has_all)
+        return false; /* to ask for each new id costs an Open a fifth */
     for (size_t i = p->deleted_count; i-- > 0;) {
         const struct instance *inst = p->deleted[i];
         if (id.at ? str_is((struct str){inst->id, inst->id_len}, id) : inst->uid == uid)
-            return true;
+            return false;
     }
-    return false;
+    return true;
 }
 
 struct instance *resident_find(struct partition *p, struct str id)
@@ -62,7 +64,7 @@ struct instance *resident_find(struct partition *p, struct str id)
         inst->is_used = true;
         return inst;
     }
-    if (is_deleted(p, id, 0))
+    if (!may_be_stored(p, id, 0))
         return NULL;
     int result = store_load(p->store, id, &inst);
     return loaded(p, result, inst);
@@ -71,7 +73,7 @@ struct instance *resident_find(struct partition *p, struct str id)
 struct instance *resident_find_uid(struct partition *p, uint64_t uid)
 {
     struct instance *inst = table_find_uid(&p->table, uid);
-    if (inst || is_deleted(p, (struct str){NULL, 0}, uid))
+    if (inst || !may_be_stored(p, (struct str){NULL, 0}, uid))
         return inst;
     int result = store_load_uid(p->store, uid, &inst);
     return loaded(p, result, inst);
@@ -169,6 +171,7 @@ static void let_go(struct partition *p, struct instance *inst)
 {
     if (inst->kind == INSTANCE_ORCHESTRATION && inst->orchestration.session)
         resident_session_over(p, inst->orchestration.session);
+    p->has_all = false;
     timers_forget(&p->timers, inst);
     if (inst->due_ms < p->horizon_ms)
         timers_sleep(&p->timers, inst->due_ms, inst->uid);

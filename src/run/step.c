@@ -273,13 +273,9 @@ static void step_response(struct partition *p, const struct message *m)
 
 /* ---- entities ---- */
 
-static struct instance *entity_get(struct partition *p, struct str id, bool *ret_is_new)
+static struct instance *entity_create(struct partition *p, struct str id)
 {
     struct str name, key;
-    struct instance *inst = resident_find(p, id);
-    *ret_is_new = !inst;
-    if (inst)
-        return inst;
     if (!entity_id_parts(id, &name, &key))
         die("bug: an entity is called %.*s", (int)id.len, id.at);
     return resident_create(p, INSTANCE_ENTITY, id, name);
@@ -320,10 +316,12 @@ static void forget_state(struct partition *p, struct instance *inst)
 /* Keeps a message with the entity it is for, until a time or until the lock is gone. */
 static void keep_message(struct partition *p, const struct message *m, enum entity_line line)
 {
-    bool is_new;
     struct buf bytes = {0};
     size_t start = p->log.len;
-    struct instance *inst = entity_get(p, m->target, &is_new);
+    struct instance *inst = resident_find(p, m->target);
+    bool is_new = !inst;
+    if (is_new)
+        inst = entity_create(p, m->target);
     struct message kept = *m;
     kept.due_ms = 0;
     message_encode(&bytes, &kept);
@@ -339,9 +337,10 @@ static bool is_locked_for(const struct instance *inst, const struct sender *from
 }
 
 /* What comes for an entity while another's section has it waits until that is over. */
-static bool is_kept_by_lock(struct partition *p, const struct message *m)
+static bool is_kept_by_lock(struct partition *p, const struct instance *inst,
+                            const struct message *m)
 {
-    bool is_kept = is_locked_for(resident_find(p, m->target), &m->from);
+    bool is_kept = is_locked_for(inst, &m->from);
     if (is_kept)
         keep_message(p, m, LINE_DEFER);
     return is_kept;
@@ -349,14 +348,16 @@ static bool is_kept_by_lock(struct partition *p, const struct message *m)
 
 static void step_operation(struct partition *p, const struct message *m)
 {
-    bool is_new;
     if (m->due_ms > p->now_ms) {
         keep_message(p, m, LINE_LATER);
         return;
     }
-    if (is_kept_by_lock(p, m))
+    struct instance *inst = resident_find(p, m->target);
+    if (is_kept_by_lock(p, inst, m))
         return;
-    struct instance *inst = entity_get(p, m->target, &is_new);
+    bool is_new = !inst;
+    if (is_new)
+        inst = entity_create(p, m->target);
     if (quarantine_takes(p, inst)) {
         entity_quarantine(p, inst, is_new);
         keep_message(p, m, LINE_DEFER);
@@ -424,14 +425,16 @@ static void go_on_without(struct partition *p, struct str entity)
 /* Grants a lock, and passes on to the next entity of the section; the last one answers. */
 static void step_lock(struct partition *p, const struct message *m)
 {
-    bool is_new;
     if (!is_wanted(p, m)) {
         go_on_without(p, m->target);
         return;
     }
-    if (is_kept_by_lock(p, m))
+    struct instance *inst = resident_find(p, m->target);
+    if (is_kept_by_lock(p, inst, m))
         return;
-    struct instance *inst = entity_get(p, m->target, &is_new);
+    bool is_new = !inst;
+    if (is_new)
+        inst = entity_create(p, m->target);
     size_t start = p->log.len;
     entity_add_line(inst, &p->log, LINE_LOCK, 0, m->from.id);
     entity_changed(p, inst, is_new, start);

@@ -116,7 +116,7 @@ static int open_writer(struct checkpoint *c, bool *ret_is_empty, bool *ret_is_fo
         result = connection_number(&c->writer, "SELECT count(*) FROM sqlite_schema", &tables);
     if (result == SQLITE_OK)
         result = connection_exec(&c->writer, "PRAGMA synchronous=FULL;PRAGMA secure_delete=ON;"
-                                             "PRAGMA wal_autocheckpoint=0");
+                                             "PRAGMA wal_autocheckpoint=0;PRAGMA cache_size=-65536");
     *ret_is_empty = version == 0 && tables == 0;
     *ret_is_foreign = !*ret_is_empty && version != CHECKPOINT_FORMAT;
     return result;
@@ -128,7 +128,7 @@ int checkpoint_open_reader(struct checkpoint *c)
         return SQLITE_OK;
     int result = connection_open(&c->reader, c->path, c->env->sqlite_vfs, false, read_sqls);
     if (result == SQLITE_OK)
-        result = connection_exec(&c->reader, "PRAGMA query_only=ON");
+        result = connection_exec(&c->reader, "PRAGMA query_only=ON;PRAGMA cache_size=-16384");
     return result;
 }
 

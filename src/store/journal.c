@@ -454,6 +454,7 @@ int store_journal_open(struct env *env, struct table *table, const char *folder,
     if (recovered.was_clean)
         recovered.commits = 0;
     j->is_clean = recovered.was_clean;
+    recovered.is_all_there = !j->checkpoint.has_tables;
     j->time_ms = recovered.time_ms;
     j->next_uid = recovered.next_uid;
     if (j->checkpoint.is_settled)

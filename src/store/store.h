@@ -58,6 +58,7 @@ struct recovered {
     struct buf queue;  /* of the last commit; the caller frees it */
     bool was_clean;    /* the last close was a clean one */
     uint64_t commits;  /* replayed from the journal */
+    bool is_all_there; /* no instance is in the store that is not in the table */
 };
 
 enum store_room {
