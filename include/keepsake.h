@@ -16,10 +16,15 @@
  *
  * Memory: every context has an arena, `mem`. Nothing is freed by hand; what a function was given
  * and what it made is gone when its step is over (an orchestration's: when it ends or is evicted).
+ * An orchestration runs on a stack of 64 KiB; large buffers belong into its arena.
  *
  * Errors are values. Readers of values accept NULL and errors, so a chain of calls needs one check
  * at its end. Sending never fails where it stands: the outbox keeps the first error and the step
  * as a whole fails, sending nothing.
+ *
+ * Limits: what is sent, passed on or returned has at most 1 MiB, nests at most 64 levels deep, and
+ * its strings are UTF-8; an id or a key has at most 256 bytes, a name 128. Beyond them it fails
+ * with KS_ERROR_BAD_SEND.
  */
 #ifndef KEEPSAKE_H
 #define KEEPSAKE_H
@@ -182,9 +187,9 @@ typedef struct ks_retry {
     int64_t max_ms;           /* the longest pause */
     int64_t total_ms;         /* no attempt begins later than this after the first */
     double jitter;            /* 0 .. 1: up to this part of a pause is taken off, at random */
-    const char *final_errors; /* types that are not tried again: "BadRequest,NotFound" */
-    int64_t timeout_ms;       /* of each attempt; then it failed with "Timeout" */
-    int64_t heartbeat_ms;     /* without ks_heartbeat() for this long: failed with "Heartbeat" */
+    const char *final_errors; /* types that are not tried again: "NotFound," KS_ERROR_BAD_ANSWER */
+    int64_t timeout_ms;       /* of each attempt; then it failed with KS_ERROR_TIMEOUT */
+    int64_t heartbeat_ms;     /* so long without ks_heartbeat(): failed with KS_ERROR_HEARTBEAT */
 } ks_retry;
 
 ks_task *ks_call(ks_orch *o, const char *activity, const ks_val *input);
@@ -223,15 +228,16 @@ const ks_val *ks_await_event(ks_orch *o, const char *name, int64_t until_ms,
                              const ks_val *otherwise);
 
 /* A critical section: from when the task is done to ks_unlock(), or the end of the orchestration
- * however it ends, nobody else's operations on these entities are done. Within it only they may be
- * called, only others signaled, and no further section or sub-orchestration begun. */
+ * however it ends, nobody else's operations on these entities are done. In it they may be called,
+ * others signaled; anything else that could wait for somebody who waits for them, and a call before
+ * the task is done, fails with KS_ERROR_BAD_LOCK. */
 #define ks_lock(o, ...) \
     ks_lock_all((o), (ks_ref[]){__VA_ARGS__}, sizeof((ks_ref[]){__VA_ARGS__}) / sizeof(ks_ref))
 ks_task *ks_lock_all(ks_orch *o, const ks_ref *entities, size_t n);
 void ks_unlock(ks_orch *o);
 
 /* Begin again with a new input and an empty history: for what never ends. Events nobody waited for
- * yet are kept; tasks are not. */
+ * yet are kept; tasks and locks are not. */
 _Noreturn void ks_continue_as_new(ks_orch *o, const ks_val *input);
 /* What whoever looks at the instance sees; up to 64 KiB. */
 void ks_set_status(ks_orch *o, const ks_val *status);
@@ -247,15 +253,15 @@ typedef struct ks_http_request {
     const char *url;       /* of http or https */
     const ks_val *headers; /* an object of strings */
     const ks_val *body;    /* a string as it is, anything else as JSON */
-    int64_t timeout_ms;    /* of each exchange, 30 s; then it failed with "Timeout" */
+    int64_t timeout_ms;    /* of each exchange, 30 s; then it failed with KS_ERROR_TIMEOUT */
     int64_t total_ms;      /* of the whole call, with its polls and pauses; no limit */
     const ks_retry *retry; /* of each exchange; once */
     bool no_polling;       /* a 202 is the answer */
 } ks_http_request;
 
-/* The answer: {"status": 200, "headers": {"content-type": ...}, "body": "..."}. It is a failure when
- * the status is 429 or 5xx, when nobody answers in time, when the answer is not UTF-8 or over 1 MiB;
- * a Retry-After of 429 or 503 makes the pause before the next attempt longer, up to the policy's
+/* The answer: {"status": 200, "headers": {"content-type": ...}, "body": "..."}. It fails when the
+ * status is 429 or 5xx, when nobody answers in time, when the answer is not UTF-8 or over 1 MiB. A
+ * Retry-After of 429 or 503 makes the pause before the next attempt longer, up to the policy's
  * max_ms, or an hour. A 202 with a Location is polled there, when Retry-After says or every 30 s,
  * until the answer is another. A GET follows redirects, up to five. All attempts have the same
  * Idempotency-Key, unless the headers bring one. */
@@ -353,7 +359,7 @@ int ks_reply_problem(ks_http *h, int status, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 void ks_reply_header(ks_http *h, const char *name, const char *value);
 /* The answer is the result of an entity's operation, as JSON, when it is done; an error is a
- * problem with status 422. Not of a function that is KS_IDEMPOTENT. */
+ * problem with status 422. A function that is KS_IDEMPOTENT cannot: 500. */
 int ks_reply_result(ks_http *h, ks_ref entity, const char *operation, const ks_val *arg);
 
 /* ---- live: server-sent events about an entity ----------------------------------------------- */
