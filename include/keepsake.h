@@ -23,8 +23,8 @@
  * as a whole fails, sending nothing.
  *
  * Limits: what is sent, passed on or returned has at most 1 MiB, nests at most 64 levels deep, and
- * its strings are UTF-8; an id or a key has at most 256 bytes, a name 128. Beyond them it fails
- * with KS_ERROR_BAD_SEND.
+ * its strings are UTF-8; an id or a key has at most 256 bytes, a name 128. Beyond that the step
+ * fails.
  */
 #ifndef KEEPSAKE_H
 #define KEEPSAKE_H

@@ -1,5 +1,5 @@
-/* What a history has: how large it is after many failures, and that those made by an engine of before
- * go on. */
+/* What a history has: how large it is after many failures, and that those made by an engine of
+ * before go on. */
 #include "core/http_call.h"
 #include "core/session.h"
 #include "model_trace.h"

@@ -5,9 +5,9 @@
 
 #include "keepsake.h"
 
-/* {"id", "items": [text], "bytes": how much they take, "openedAt": ms, "closesAt": ms} and, once
- * closed, {"closedAt": ms, "closedBy": text, "processing": text}; without the last, nobody processes
- * it */
+/* {"id", "items": [text], "bytes": how much they take, "openedAt": ms, "closesAt": ms} and, once it
+ * has closed, {"closedAt": ms, "closedBy": text, "processing": text}; without the last, nobody
+ * processes it */
 #define LIST(id) ((ks_ref){"RegistryList", (id)})
 /* {"registryCount", "itemsCount", "openCount", "closedCount"} */
 #define STATS ((ks_ref){"RegistryStats", ""})

@@ -7,8 +7,8 @@
  *     an instance     is quarantined: an orchestration as if it were suspended, an entity as if it
  *                     were locked. What comes for it waits; nobody else is kept from anything.
  *                     Resuming it gives it another try.
- *     a new one       never came to be, since the pass that made it was not committed; so it is made
- *                     quarantined, and nothing of it is run.
+ *     a new one       never came to be, since the pass that made it was not committed; so it is
+ *                     made quarantined, and nothing of it is run.
  *     a request       is refused as long as the process lives; the next one tries it once more.
  *                     When it was an instance that was set aside, the request is forgiven.
  *
