@@ -24,8 +24,8 @@ enum {
     HTTP_RETRY_AFTER_MAX_MS = 3600 * 1000 /* where the policy has no max_ms */
 };
 
-/* What a Retry-After says, in seconds or as a date: ms from now on, at most a hundred years; -1 when
- * it cannot be understood. Source: RFC 9110, section 10.2.3. */
+/* What a Retry-After says, in seconds or as a date: ms from now on, at most a hundred years; -1
+ * when it cannot be understood. Source: RFC 9110, section 10.2.3. */
 int64_t http_retry_after_ms(const char *text, int64_t now_ms);
 
 /* Defaults filled in; or an error "BadRequest" that says what cannot be sent. */
