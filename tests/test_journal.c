@@ -261,6 +261,7 @@ static void a_flipped_bit_in_the_write_ahead_log_loses_nothing(void **state)
     struct world *w = &f.w;
     (void)state;
     world_init(w, 5, false);
+    w->options.checkpoint_bytes = 8 << 20;
     assert_int_equal(world_open(w), 0);
     for (int i = 0; i < 100; i++)
         assert_int_equal(world_step(w, 50), 0);
@@ -504,6 +505,37 @@ static void a_folder_that_cannot_be_written_is_named(void **state)
     world_free(&w);
 }
 
+/* Nothing runs in the background here unless somebody waits for it. */
+static void commits_wait_for_saves_that_lag(void **state)
+{
+    struct world w;
+    size_t dirty_most = 0;
+    (void)state;
+    world_init(&w, 1, false);
+    w.options.checkpoint_bytes = 16 << 10;
+    assert_int_equal(world_open(&w), 0);
+    for (int i = 0; i < 5000; i++) {
+        char id[32];
+        snprintf(id, sizeof id, "@list@%d", i);
+        struct instance *inst = world_create(&w, INSTANCE_ENTITY, id, "list");
+        world_patch(&w, inst, DOC_SET, "items", ks_string(&w.mem, id));
+        if (i % 10 < 9)
+            continue;
+        assert_int_equal(world_commit(&w, STR("")), 0);
+        store_tick(w.store);
+        if (w.table.dirty.count > dirty_most)
+            dirty_most = w.table.dirty.count;
+    }
+    assert_in_range(dirty_most, 10, 1000);
+    world_abandon(&w);
+    assert_int_equal(world_open(&w), 0);
+    assert_true(w.recovered.commits < 150);
+    const char *differs = world_differs(&w);
+    if (differs)
+        fail_msg("%s", differs);
+    world_free(&w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -519,6 +551,7 @@ int main(void)
         cmocka_unit_test(halves_of_different_age_are_seen_or_do_not_matter),
         cmocka_unit_test(a_second_opener_is_told_who_has_it),
         cmocka_unit_test(a_folder_that_cannot_be_written_is_named),
+        cmocka_unit_test(commits_wait_for_saves_that_lag),
     };
     return cmocka_run_group_tests_name("journal", tests, NULL, NULL);
 }

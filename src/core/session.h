@@ -61,6 +61,7 @@ size_t session_bytes(const struct session *s);
 /* Sessions in the order they last ran, for whoever bounds them. */
 struct session_links {
     struct session *newer, *older;
+    bool is_short; /* in which list of the partition */
 };
 struct session_links *session_links(struct session *s);
 

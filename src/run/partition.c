@@ -418,8 +418,7 @@ int64_t partition_next_ms(const struct partition *p)
 
 void partition_evict_sessions(struct partition *p)
 {
-    while (p->newest_session)
-        resident_session_over(p, p->newest_session);
+    resident_evict_sessions(p);
 }
 
 struct partition_stats partition_stats(const struct partition *p)
@@ -427,7 +426,7 @@ struct partition_stats partition_stats(const struct partition *p)
     struct partition_stats stats = p->stats;
     stats.instances = p->table.count;
     stats.dirty = p->table.dirty.count;
-    stats.sessions = p->session_count;
+    stats.sessions = resident_sessions(p);
     stats.bytes = p->bytes;
     return stats;
 }

@@ -11,6 +11,12 @@ enum { LOOK_AHEAD_MS = 30 * 1000 };
 
 struct activity;
 
+/* In the order they last ran. */
+struct session_list {
+    struct session *newest, *oldest;
+    size_t count;
+};
+
 struct partition {
     struct partition_config config;
     struct partition_limits limits;
@@ -32,8 +38,7 @@ struct partition {
     int64_t retry_ns; /* down: when opening is tried again */
 
     struct coroutine_pool pool;
-    struct session *newest_session, *oldest_session;
-    size_t session_count;
+    struct session_list short_sessions, long_sessions;
     size_t bytes; /* of all instances */
 
     /* the pass */
@@ -116,6 +121,10 @@ void resident_forget(struct partition *p, struct instance *inst);
 void resident_changed(struct partition *p, struct instance *inst);
 struct session *resident_session(struct partition *p, struct instance *inst);
 void resident_session_over(struct partition *p, struct session *s);
+size_t resident_sessions(const struct partition *p);
+/* Lets those go that are too many; also in the middle of a pass. */
+void resident_trim_sessions(struct partition *p);
+void resident_evict_sessions(struct partition *p);
 /* After the store was opened: timers and activities of what recovery left in memory. */
 void resident_recovered(struct partition *p);
 /* Lets go of what is too much. Only between passes. */

@@ -143,6 +143,7 @@ void step_turn(struct partition *p, struct instance *inst, struct event *e, enum
     for (size_t i = 0; i < outcome.scheduled_count; i++)
         if (instance_pending(inst, outcome.scheduled[i].id)) /* not over, and not canceled */
             activity_schedule(p, inst, &outcome.scheduled[i]);
+    resident_trim_sessions(p);
 }
 
 static ks_val *start_details(struct partition *p, const struct message *m)

@@ -56,6 +56,8 @@ struct journal {
     bool is_in_round;
     uint64_t round_until; /* it ends when what was dirty by this commit is saved */
     size_t round_bytes;   /* of journal since the round began, or the last one did */
+    size_t taken_bytes;   /* of journal that the round is about; 0: no round */
+    size_t new_changes;   /* since the last tick */
     int64_t dirty_ns;     /* when the first tick saw something dirty after a round; 0: not yet */
     bool is_clean;        /* nothing happened since a clean close */
 };
@@ -118,7 +120,9 @@ static int journal_commit(struct store *s, const struct commit *commit, uint64_t
     uint64_t sequence = j->segments.last_sequence;
     mark_deleted(j, commit);
     mark_dirty(j, commit, sequence);
-    j->round_bytes += j->record.len;
+    /* What a start replays, and the padding, which it just reads. */
+    j->round_bytes += j->record.len + BLOCK_BYTES / 8;
+    j->new_changes += commit->change_count;
     j->time_ms = commit->time_ms;
     j->queue_sequence = commit->queue.len ? sequence : 0;
     j->is_clean = false;
@@ -190,6 +194,7 @@ static void save_done(void *task)
         segments_forget(&j->segments, j->save.meta.needed);
     if (j->save.is_to_settle) {
         j->is_in_round = false;
+        j->taken_bytes = 0;
         j->dirty_ns = 0;
     }
 }
@@ -230,13 +235,12 @@ static void begin_round(struct journal *j)
 {
     j->is_in_round = true;
     j->round_until = j->segments.last_sequence;
+    j->taken_bytes = j->round_bytes;
     j->round_bytes = 0;
 }
 
-static void journal_tick(struct store *s)
+static void save_next(struct journal *j)
 {
-    struct journal *j = of(s);
-    segments_tick(&j->segments);
     if (j->saving || (!j->is_to_retry && !j->is_in_round && !has_unsaved(j)))
         return;
     int64_t now = now_ns(j);
@@ -253,6 +257,25 @@ static void journal_tick(struct store *s)
     if (j->is_in_round) {
         take_save(j);
         submit_save(j);
+    }
+}
+
+/* What waits to be saved cannot leave memory, and a start has to replay the journal that has it. So
+ * when saves lag, commits wait for them: each for about as many instances as it has changed. */
+static bool is_behind(const struct journal *j)
+{
+    return j->saving && j->taken_bytes + j->round_bytes > 2 * j->options.checkpoint_bytes;
+}
+
+static void journal_tick(struct store *s)
+{
+    struct journal *j = of(s);
+    segments_tick(&j->segments);
+    save_next(j);
+    size_t waits = j->new_changes / SAVE_COUNT + (j->new_changes > 0);
+    for (j->new_changes = 0; waits > 0 && is_behind(j); waits--) {
+        background_finish(j->saving);
+        save_next(j);
     }
 }
 
