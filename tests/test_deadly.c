@@ -10,7 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
+#include <sys/resource.h>
 
 enum { DEATHS_MAX = 3 };
 
@@ -324,6 +324,7 @@ int main(int argc, char **argv)
         TEST(one_that_is_born_deadly_is_set_aside),
         TEST(an_entity_that_dies_of_its_first_operation_is_set_aside),
     };
+    setrlimit(RLIMIT_CORE, &(struct rlimit){0}); /* its deaths leave nothing behind */
     if (argc > 1)
         return ks_main(argc, argv, functions);
     return cmocka_run_group_tests(tests, NULL, NULL);
