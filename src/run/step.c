@@ -45,7 +45,8 @@ void step_send(struct partition *p, const struct message *m)
 void step_refuse(struct partition *p, const struct message *m, const char *why)
 {
     ks_outbox out = {.mem = &p->pass_mem};
-    struct str what = m->type < MESSAGE_TERMINATE ? m->name : str_of(message_type_name(m->type));
+    bool is_named = m->type < MESSAGE_TERMINATE;
+    struct str what = is_named ? m->name : str_of(message_type_name((uint8_t)m->type));
     ks_log(&out, "\"%.*s\" for \"%.*s\" was not taken: %s", (int)what.len, what.at,
            (int)m->target.len, m->target.at, why);
     pass_add_lines(p, &out);
