@@ -398,9 +398,10 @@ typedef enum ks_setting_type { KS_AS_TEXT, KS_AS_DURATION, KS_AS_URL } ks_settin
 /* A file for browsers, embedded in the program (tools/embed makes a table of them); it is served
  * under headers that allow no script, style or connection but the program's own. */
 typedef struct ks_page {
-    const char *path;        /* "/style.css"; NULL ends the table */
+    const char *path;        /* "/mark.svg"; NULL ends the table */
     const char *content_type;
     const char *etag;        /* without quotes; another one when the bytes are others */
+    const char *style;       /* the hash of its <style>, "sha256-..."; NULL when it has none */
     const void *bytes, *gzip;
     size_t len, gzip_len;
 } ks_page;

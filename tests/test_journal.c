@@ -263,8 +263,9 @@ static void a_flipped_bit_in_the_write_ahead_log_loses_nothing(void **state)
     world_init(w, 5, false);
     w->options.checkpoint_bytes = 8 << 20;
     assert_int_equal(world_open(w), 0);
-    for (int i = 0; i < 100; i++)
+    for (int i = 0; i < 200; i++)
         assert_int_equal(world_step(w, 50), 0);
+    store_tick(w->store);
     w->now_ns += (int64_t)20 * 1000000000;
     for (int i = 0; i < 2; i++) {
         store_tick(w->store);

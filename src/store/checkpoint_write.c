@@ -18,7 +18,15 @@
 #define WAL_BYTES_MAX ((int64_t)64 * 1024 * 1024)
 enum { VERIFY_SOME_PAGES = 8192 };
 
-enum write_statement { DELETE_ROW, DELETE_LOG, INSERT_ROW, UPDATE_ROW, INSERT_LOG, SET_META };
+enum write_statement {
+    DELETE_ROW,
+    DELETE_LOG,
+    INSERT_ROW,
+    UPDATE_ROW,
+    INSERT_LOG,
+    INSERT_FIRST_LOG,
+    SET_META
+};
 
 const char *const checkpoint_write_sqls[] = {
     [DELETE_ROW] = "DELETE FROM instance WHERE uid=?1",
@@ -30,6 +38,7 @@ const char *const checkpoint_write_sqls[] = {
                     "state=coalesce(?10,state),input=coalesce(?11,input),output=?12 WHERE uid=?1"),
     [INSERT_LOG] = ("INSERT INTO log(uid,part,bytes) VALUES(?1,"
                     "(SELECT coalesce(max(part),0)+1 FROM log WHERE uid=?1),?2)"),
+    [INSERT_FIRST_LOG] = "INSERT INTO log(uid,part,bytes) VALUES(?1,1,?2)",
     [SET_META] = ("INSERT INTO meta(key,value) VALUES(?1,?2) "
                   "ON CONFLICT(key) DO UPDATE SET value=excluded.value"),
 };
@@ -166,7 +175,8 @@ static int write_log(struct checkpoint *c, const struct save_row *row, struct st
         result = run_with_uid(c, DELETE_LOG, row->uid);
     if (result != SQLITE_OK || !log.len)
         return result;
-    sqlite3_stmt *statement = connection_statement(&c->writer, INSERT_LOG);
+    sqlite3_stmt *statement = connection_statement(&c->writer,
+                                                   row->is_new ? INSERT_FIRST_LOG : INSERT_LOG);
     if (!statement)
         return statement_failed(c);
     sqlite3_bind_int64(statement, 1, (int64_t)row->uid);
