@@ -140,8 +140,7 @@ void task_number(struct ks_task *task);
 /* The parent hears when the child is done. */
 void task_parent_add(struct ks_task *child, struct ks_task *parent);
 struct ks_task *task_timer_new(struct session *s, int64_t due_ms);
-/* One attempt; NULL: without a policy. Those of one call share the key and the input of the first.
- */
+/* One attempt; those of one call share key and input of the first. r NULL: without a policy. */
 struct ks_task *task_call_once(struct session *s, const char *activity, const ks_val *input,
                                struct retry *r);
 /* On the coroutine: what cannot be asked for fails the orchestration. */
