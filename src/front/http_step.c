@@ -40,8 +40,8 @@ void http_step_run(struct http_step *s)
 
 /* ---- the request ---- */
 
-/* 48 bits of time and 80 random ones, like UUIDs of version 7 (RFC 9562, 5.7): what is made at the same
- * time stands together in the checkpoint's index. */
+/* 48 bits of time and 80 random ones, like UUIDs of version 7 (RFC 9562, 5.7): what is made at the
+ * same time stands together in the checkpoint's index. */
 const char *ks_new_id(ks_http *h)
 {
     struct http_step *s = step_of(h);

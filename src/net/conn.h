@@ -44,6 +44,7 @@ enum {
     SERVER_SCRATCH_BYTES = 65536, /* where lingering connections are read into */
     SERVER_OVER_LIMIT_MAX = 64,   /* connections too many that still get a 503 */
     SERVER_SPARE_MAX = 256,       /* buffers and requests kept for reuse, of each */
+    SERVER_GATHER_MAX = 512,      /* requests that are waiting end the looking for more */
 };
 
 enum request_state { REQUEST_ASKED, REQUEST_HELD, REQUEST_READY, REQUEST_WRITING };
@@ -126,6 +127,7 @@ struct server {
     struct link held;
     unsigned connections; /* not GONE */
     bool is_round_due;
+    unsigned arrived, arrived_before; /* requests since the last round; before the last poll */
     bool is_draining;
     bool is_drained;
     void (*drained)(void *self);

@@ -238,8 +238,8 @@ void resident_trim(struct partition *p)
     /* Twice: one that was used is passed over once. */
     size_t left = p->table.clean.count < TRIM_LOOKS_MAX / 2 ? 2 * p->table.clean.count
                                                             : TRIM_LOOKS_MAX;
-    while (p->bytes > p->limits.memory_bytes && left-- > 0) {
-        struct instance *oldest = p->table.clean.oldest;
+    struct instance *oldest;
+    while ((oldest = p->table.clean.oldest) && p->bytes > p->limits.memory_bytes && left-- > 0) {
         if (may_go(oldest))
             let_go(p, oldest);
         else

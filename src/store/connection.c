@@ -19,7 +19,7 @@ int connection_open(struct connection *c, const char *path, const char *vfs_name
     int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE;
     if (may_create)
         flags |= SQLITE_OPEN_CREATE;
-    /* Counting what it allocates takes a lock each time; when it is too late for that, it counts. */
+    /* Counting what it allocates takes a lock each time. Refused when SQLite is in use already. */
     (void)sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
     int result = sqlite3_open_v2(path, &c->db, flags, c->pages.name);
     if (!c->db)
