@@ -136,6 +136,18 @@ void ks_rewind(ks_outbox *out, const char *id, int64_t event, const char *reason
 void ks_restart(ks_outbox *out, const char *id, const char *new_id);
 /* One that is over is forgotten. */
 void ks_purge(ks_outbox *out, const char *id, bool with_children);
+
+/* Which instances. Zero, or an empty text, anywhere: any. */
+typedef struct ks_filter {
+    int kind;              /* KS_FN_ORCHESTRATION or KS_FN_ENTITY */
+    const char *name;      /* of the function; compared without case */
+    unsigned statuses;     /* 1u << KS_FAILED | 1u << KS_TERMINATED */
+    const char *id_prefix;
+    const char *parent;    /* the id of whoever waits for it */
+    const char *tag, *tag_value;
+    int64_t created_from_ms, created_until_ms; /* from <= time < until */
+    int64_t updated_from_ms, updated_until_ms;
+} ks_filter;
 /* A line for the log, written when the step is on disk, and never again by a replay. */
 void ks_log(ks_outbox *out, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
@@ -289,6 +301,7 @@ typedef enum ks_runtime_status {
     KS_MISSING, KS_PENDING, KS_RUNNING, KS_SUSPENDED, KS_COMPLETED, KS_FAILED, KS_TERMINATED,
     KS_QUARANTINED
 } ks_runtime_status;
+const char *ks_status_name(ks_runtime_status status);           /* "Running" */
 
 typedef struct ks_http {
     ks_arena *mem;
