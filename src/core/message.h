@@ -22,11 +22,12 @@ enum message_type {
     MESSAGE_RESPONSE = 9,   /* a call, a lock or a sub-orchestration: to `target`, its `task_id` */
     MESSAGE_TERMINATE = 10, /* val: the reason; name: "children" when they go too */
     MESSAGE_SUSPEND = 11,
-    MESSAGE_RESUME = 12,    /* a quarantined one too */
-    MESSAGE_REWIND = 13,    /* details: {"event": number}, or null: what failed */
-    MESSAGE_RESTART = 14,   /* name: the new id, or empty: the same */
-    MESSAGE_PURGE = 15,     /* name: "children" when they go too */
-    MESSAGE_QUARANTINE = 16 /* `uid` */
+    MESSAGE_RESUME = 12,     /* a quarantined one too */
+    MESSAGE_REWIND = 13,     /* details: {"event": number}, or null: what failed */
+    MESSAGE_RESTART = 14,    /* name: the new id, or empty: the same */
+    MESSAGE_PURGE = 15,      /* name: "children" when they go too */
+    MESSAGE_QUARANTINE = 16, /* `uid` */
+    MESSAGE_PURGE_ALL = 17   /* val: a filter (filter.h); name: as of a purge; details: manage.c */
 };
 
 /* Who waits for an answer: a task of an instance. */
