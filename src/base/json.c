@@ -42,6 +42,10 @@ bool utf8_is_valid(struct str s)
             at += 8;
             continue;
         }
+        if (*at < 0x80) {
+            at++;
+            continue;
+        }
         size_t len = utf8_char_len(at, end);
         if (!len)
             return false;

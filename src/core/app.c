@@ -12,10 +12,11 @@ static ks_kind space_of(ks_kind kind)
     return kind == KS_FN_ACTIVITY_INLINE ? KS_FN_ACTIVITY : kind;
 }
 
+/* The bit that is the case of a letter is set; what else is one by that is told apart later. */
 static uint32_t hash_nocase(uint32_t hash, struct str s)
 {
     for (size_t i = 0; i < s.len; i++)
-        hash = (hash ^ (uint32_t)tolower((unsigned char)s.at[i])) * 16777619u;
+        hash = (hash ^ ((uint8_t)s.at[i] | 0x20u)) * 16777619u;
     return hash;
 }
 

@@ -380,17 +380,12 @@ static void run_request(struct front *f, const struct waiting *w)
         ping(f, w, method);
         return;
     }
-    const ks_page *page = page_find(f->config.app->functions, f->target.path);
-    if (page) {
-        if (methods_have("GET", method))
-            answer_page(f, w, page);
-        else
-            answer_not_found(f, w, "GET");
-        return;
-    }
     const struct route *route = find_route(f, method, &methods);
-    if (!route)
-        answer_not_found(f, w, methods);
+    const ks_page *page = route ? NULL : page_find(f->config.app->functions, f->target.path);
+    if (page && methods_have("GET", method))
+        answer_page(f, w, page);
+    else if (!route)
+        answer_not_found(f, w, page ? "GET" : methods);
     else if (!partition_is_up(f->config.partition))
         answer_problem(f, w, 503, "Cache-Control: no-store\r\nRetry-After: 1\r\n",
                        partition_why(f->config.partition));

@@ -123,29 +123,26 @@ static int hex_digit(char c)
 /* Percent-decodes; in a query a plus is a blank. False when an escape is none. */
 static bool decode(struct str *s, bool is_query, ks_arena *mem)
 {
-    char *out = arena_alloc(mem, s->len + 1);
-    size_t len = 0;
-    if (!memchr(s->at, '%', s->len) && !(is_query && memchr(s->at, '+', s->len))) {
-        len = s->len; /* as nearly all are */
-        memcpy(out, s->at, len);
-    }
-    for (size_t i = len; i < s->len; i++) {
-        char c = s->at[i];
-        if (c == '+' && is_query) {
-            c = ' ';
-        } else if (c == '%') {
-            bool is_whole = s->len - i > 2;
-            int high = is_whole ? hex_digit(s->at[i + 1]) : -1;
-            int low = is_whole ? hex_digit(s->at[i + 2]) : -1;
+    char *out = arena_strndup(mem, s->at, s->len);
+    char *end = out + s->len;
+    for (char *plus = out; is_query && (plus = memchr(plus, '+', (size_t)(end - plus)));)
+        *plus = ' ';
+    char *to = memchr(out, '%', s->len);
+    for (char *from = to; from && from < end; from++) {
+        *to = *from;
+        if (*from == '%') {
+            int high = end - from > 2 ? hex_digit(from[1]) : -1;
+            int low = end - from > 2 ? hex_digit(from[2]) : -1;
             if (high < 0 || low < 0)
                 return false;
-            c = (char)(high * 16 + low);
-            i += 2;
+            *to = (char)(high * 16 + low);
+            from += 2;
         }
-        out[len++] = c;
+        to++;
     }
-    out[len] = 0;
-    *s = (struct str){out, len};
+    if (to)
+        *to = 0;
+    *s = (struct str){out, to ? (size_t)(to - out) : s->len};
     return true;
 }
 
