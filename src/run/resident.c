@@ -32,10 +32,8 @@ static void arrived(struct partition *p, struct instance *inst)
         const struct pending *pending = &o->pending.at[i];
         if (pending->is_done || pending->kind != PENDING_ACTIVITY)
             continue;
-        struct reader r = reader_of(o->history.at + pending->history_bytes,
-                                    o->history.len - pending->history_bytes);
         struct event e;
-        event_decode(&r, &p->pass_mem, &e);
+        instance_asked(inst, pending, &p->pass_mem, &e);
         activity_schedule(p, inst, &e);
     }
 }
