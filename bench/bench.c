@@ -199,6 +199,10 @@ int main(int argc, char **argv)
         forget_old(&r);
     if (!o.is_report)
         measure(&r);
+    if (!o.is_report && !r.noted) {
+        fprintf(stderr, "bench: there is no row %s\n", r.only);
+        return 2;
+    }
     report(&r, &o, figures);
     figures_free(&r.figures);
     return r.has_failed ? 1 : 0;
