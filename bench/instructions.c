@@ -183,7 +183,7 @@ static void count_all(struct world *w, struct count counts[2 * KINDS])
     long all[2 * KINDS][TIMES];
     for (size_t i = 0; i < TIMES; i++)
         for (size_t k = 0; k < 2 * KINDS; k++) {
-            counts[k] = (struct count){.kind = k / 2, .group = k % 2 ? GROUP : 1};
+            counts[k] = (struct count){.kind = (enum kind)(k / 2), .group = k % 2 ? GROUP : 1};
             ask(w, counts[k].kind, REQUESTS, counts[k].group);
             all[k][i] = take_count(w) / REQUESTS;
         }
