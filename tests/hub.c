@@ -273,7 +273,7 @@ static int told_load_uid(struct store *s, uint64_t uid, struct instance **ret)
 }
 
 static int told_due(struct store *s, int64_t from_ms, int64_t until_ms,
-                    void (*each)(void *ctx, const struct due *due), void *ctx)
+                    bool (*each)(void *ctx, const struct due *due), void *ctx)
 {
     return store_due(((struct told_store *)s)->inner, from_ms, until_ms, each, ctx);
 }

@@ -45,9 +45,10 @@ static void save_one(struct world *w, const char *id, int64_t due_ms)
     world_evict(w);
 }
 
-static void each_due(void *ctx, const struct due *due)
+static bool each_due(void *ctx, const struct due *due)
 {
     *(uint64_t *)ctx = *(uint64_t *)ctx * 10 + due->uid;
+    return true;
 }
 
 /* The uids of all that are due, as digits. */

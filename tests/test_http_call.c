@@ -33,9 +33,11 @@ static const ks_val *fetch(ks_orch *o)
     ks_retry retry = {.attempts = (int)ks_int(ks_get(o->input, "attempts")),
                       .first_ms = 1000,
                       .backoff = 2,
+                      .max_ms = ks_int(ks_get(o->input, "max")),
+                      .total_ms = ks_int(ks_get(o->input, "totalOfAttempts")),
                       .final_errors = "Http501"};
     ks_http_request request = request_of(o->input);
-    request.retry = ks_get(o->input, "attempts") ? &retry : NULL;
+    request.retry = retry.attempts || retry.total_ms ? &retry : NULL;
     const ks_val *answer = ks_await(ks_call_http(o, &request));
     ks_await(ks_event(o, "End")); /* what is left over would show while it goes on */
     return answer;
@@ -47,6 +49,20 @@ static const ks_val *race(ks_orch *o)
     ks_retry twice = {.attempts = 2};
     ks_task *second = ks_call_http(o, &(ks_http_request){.url = "http://fast/", .retry = &twice});
     return ks_boolean(o->mem, ks_winner(ks_when_any(o, first, second)) == second);
+}
+
+/* Waits for "End" first, whatever comes of the call. */
+static const ks_val *give_up(ks_orch *o)
+{
+    ks_retry retry = {.attempts = 9, .first_ms = 1000, .timeout_ms = 60000};
+    ks_http_request request = request_of(o->input);
+    request.retry = &retry;
+    ks_task *call = ks_call_http(o, &request);
+    ks_await(ks_event(o, "End"));
+    ks_cancel(call);
+    const ks_val *answer = ks_try(call);
+    ks_await(ks_event(o, "End"));
+    return answer;
 }
 
 static const ks_val *send_now(ks_activity *a)
@@ -87,6 +103,7 @@ static int http_history(ks_http *h)
 static const ks_function functions[] = {
     KS_ORCHESTRATION("Fetch", fetch),
     KS_ORCHESTRATION("Race", race),
+    KS_ORCHESTRATION("GiveUp", give_up),
     KS_ORCHESTRATION("ByActivity", by_activity),
     KS_ACTIVITY("SendNow", send_now),
     KS_HTTP("Start", "POST", "Start/{name}", 0, http_start),
@@ -466,6 +483,61 @@ static void failures_are_tried_again_with_the_same_key(void **state)
     expect_result(w, "{\"status\":200,\"headers\":{},\"body\":\"at last\"}");
 }
 
+/* The second attempt comes after so long, and not before. */
+static void expect_pause(struct world *w, const char *refusal, const char *more, int64_t ms)
+{
+    char input[128];
+    snprintf(input, sizeof input, "{\"url\":\"http://a.test/\",\"attempts\":3%s}", more);
+    SCRIPT(w, refusal, "{\"status\":200}");
+    w->asked = 0;
+    start(w, "Fetch", input);
+    advance(w, ms - 1);
+    assert_int_equal(w->asked, 1);
+    advance(w, 1);
+    assert_int_equal(w->asked, 2);
+    expect_result(w, "{\"status\":200,\"headers\":{},\"body\":\"\"}");
+}
+
+#define REFUSAL(status, after) "{\"status\":" status ",\"headers\":{\"Retry-After\":\"" after "\"}}"
+
+static void retry_after_of_a_refusal_makes_the_pause_longer(void **state)
+{
+    struct world *w = *state;
+    expect_pause(w, REFUSAL("503", "120"), "", 120000);
+    expect_pause(w, REFUSAL("429", "7"), "", 7000);
+    expect_pause(w, REFUSAL("503", "0"), "", 1000);
+    expect_pause(w, REFUSAL("503", "soon"), "", 1000);
+    expect_pause(w, REFUSAL("500", "120"), "", 1000); /* says nothing about when */
+    expect_pause(w, "{\"status\":429,\"headers\":{\"retry-after\":\"9\"}}", "", 9000);
+}
+
+static void retry_after_of_a_refusal_can_be_a_date(void **state)
+{
+    struct world *w = *state;
+    assert_int_equal(ks_test_now_ms(w->t), 1798135200000);
+    expect_pause(w, REFUSAL("503", "Thu, 24 Dec 2026 18:00:45 GMT"), "", 45000);
+    expect_pause(w, REFUSAL("503", "Thu, 24 Dec 2026 18:00:45 GMT"), "", 1000); /* is past */
+}
+
+static void retry_after_of_a_refusal_has_a_limit(void **state)
+{
+    struct world *w = *state;
+    expect_pause(w, REFUSAL("503", "99999999999999999999"), "", KS_HOURS(1));
+    expect_pause(w, REFUSAL("503", "3601"), "", KS_HOURS(1));
+    expect_pause(w, REFUSAL("503", "3600"), ",\"max\":5000", 5000);
+    expect_pause(w, REFUSAL("503", "4"), ",\"max\":5000", 4000);
+}
+
+static void retry_after_that_is_too_late_is_the_end(void **state)
+{
+    struct world *w = *state;
+    SCRIPT(w, REFUSAL("503", "61"));
+    start(w, "Fetch", "{\"url\":\"http://a.test/\",\"totalOfAttempts\":60000}");
+    assert_int_equal(w->asked, 1);
+    expect_result(w, "{\"type\":\"Http503\",\"message\":\"the answer has the status 503\","
+                     "\"cause\":{\"retryAfter\":61000}}");
+}
+
 static void the_last_failure_is_the_error(void **state)
 {
     struct world *w = *state;
@@ -558,6 +630,42 @@ static void a_limit_that_was_not_reached_leaves_nothing(void **state)
     expect_result(w, "{\"status\":200,\"headers\":{},\"body\":\"\"}");
 }
 
+/* ---- canceled ---- */
+
+#define CANCELED "{\"type\":\"Canceled\",\"message\":\"the orchestration canceled it\"}"
+
+static void a_call_canceled_in_an_exchange_leaves_nothing(void **state)
+{
+    struct world *w = *state;
+    SCRIPT(w, "{\"status\":200}");
+    ks_test_hold_activities(w->t, true);
+    start(w, "GiveUp", "{\"url\":\"http://a.test/\",\"total\":5000}");
+    ks_test_get(w->t, "/api/End");
+    expect_events(w, "TaskAbandoned", 1);
+    expect_events(w, "TimerCanceled", 2);
+    expect_result(w, CANCELED);
+}
+
+static void a_call_canceled_between_polls_leaves_nothing(void **state)
+{
+    struct world *w = *state;
+    SCRIPT(w, "{\"status\":202,\"headers\":{\"Location\":\"/l\",\"Retry-After\":\"2\"}}");
+    start(w, "GiveUp", "{\"url\":\"http://a.test/\",\"total\":5000}");
+    ks_test_get(w->t, "/api/End");
+    expect_events(w, "TaskAbandoned", 0);
+    expect_result(w, CANCELED);
+}
+
+static void a_call_canceled_between_attempts_leaves_nothing(void **state)
+{
+    struct world *w = *state;
+    SCRIPT(w, "Unreachable");
+    start(w, "GiveUp", "{\"url\":\"http://a.test/\"}");
+    ks_test_get(w->t, "/api/End");
+    expect_events(w, "TaskAbandoned", 0);
+    expect_result(w, CANCELED);
+}
+
 #define BOTH(test) \
     {#test, test, set_up, tear_down, NULL}, \
     { \
@@ -584,6 +692,10 @@ int main(void)
         BOTH(a_202_that_says_nowhere_to_look_is_the_answer),
         BOTH(a_location_that_is_none_fails),
         BOTH(failures_are_tried_again_with_the_same_key),
+        BOTH(retry_after_of_a_refusal_makes_the_pause_longer),
+        BOTH(retry_after_of_a_refusal_can_be_a_date),
+        BOTH(retry_after_of_a_refusal_has_a_limit),
+        BOTH(retry_after_that_is_too_late_is_the_end),
         BOTH(the_last_failure_is_the_error),
         BOTH(without_a_policy_there_is_one_attempt),
         BOTH(a_final_failure_is_not_tried_again),
@@ -592,6 +704,9 @@ int main(void)
         BOTH(a_limit_ends_polling),
         BOTH(a_limit_ends_the_attempts),
         BOTH(a_limit_that_was_not_reached_leaves_nothing),
+        BOTH(a_call_canceled_in_an_exchange_leaves_nothing),
+        BOTH(a_call_canceled_between_polls_leaves_nothing),
+        BOTH(a_call_canceled_between_attempts_leaves_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -485,7 +485,7 @@ static void rewind_from(const char *crash, int event, bool *ret_is_past)
     model_do(t, "do {\"id\":\"p\",\"start\":\"Program\"}");
     bring_all(t);
     expect_part(t, "See", "p", "Busy");
-    snprintf(step, sizeof step, "do {\"id\":\"p\",\"rewind\":%d}", event);
+    snprintf(step, sizeof step, "try {\"id\":\"p\",\"rewind\":%d}", event);
     model_do(t, crash);
     model_do(t, step);
     *ret_is_past = strstr(model_get(t, "See", "p"), "Failed");
@@ -666,7 +666,7 @@ static void one_can_be_rewound_to_where_it_waited(void **state)
         model_do(t, "do {\"id\":\"p\",\"start\":\"Program\"}");
         bring_the_rest(t);
         expect_part(t, "See", "p", "Busy");
-        snprintf(step, sizeof step, "do {\"id\":\"p\",\"rewind\":%d}", event);
+        snprintf(step, sizeof step, "try {\"id\":\"p\",\"rewind\":%d}", event);
         model_do(t, step);
         is_past = strstr(model_get(t, "See", "p"), "Failed");
         model_do(t, "crash");
