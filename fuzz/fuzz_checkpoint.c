@@ -218,9 +218,10 @@ static void change_all(struct ram_disk *disk, const uint8_t *bytes, size_t len)
 
 /* ---- what comes of it ---- */
 
-static void each_due(void *ctx, const struct due *due)
+static bool each_due(void *ctx, const struct due *due)
 {
     *(int64_t *)ctx += due->wake_ms;
+    return true;
 }
 
 static void check_result(int result, const char *why)

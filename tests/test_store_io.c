@@ -88,9 +88,10 @@ static int commit_some(struct run *r, int count)
     return result;
 }
 
-static void each_due(void *ctx, const struct due *due)
+static bool each_due(void *ctx, const struct due *due)
 {
     *(size_t *)ctx += due->uid > 0;
+    return true;
 }
 
 static int look(struct run *r)
