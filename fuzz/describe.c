@@ -68,7 +68,9 @@ struct instance *saved_and_restored(struct instance *inst, ks_arena *mem)
 {
     struct buf texts = {0};
     struct image image;
-    instance_unsave(inst);
+    inst->saved_bytes = 0; /* as if it had never been saved */
+    if (inst->kind == INSTANCE_ENTITY)
+        buf_free(&inst->entity.unsaved);
     instance_save(inst, &texts, &image);
     fuzz_check(image.is_whole, "the first save is not whole");
     struct instance *copy = instance_new(inst->uid, inst->kind,

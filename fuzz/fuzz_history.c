@@ -55,7 +55,7 @@ static void check_looks(struct instance *inst, ks_arena *mem)
         const struct pending *p = &inst->orchestration.pending.at[i];
         if (!p->is_done && p->id != EVENT_ID_START) {
             struct event e;
-            instance_event(inst, p->history_bytes, mem, &e);
+            instance_asked(inst, p, mem, &e);
             fuzz_check(e.id == p->id, "what asked for task %u is %s", p->id,
                        event_describe(mem, &e));
         }

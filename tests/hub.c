@@ -278,6 +278,11 @@ static int told_due(struct store *s, int64_t from_ms, int64_t until_ms,
     return store_due(((struct told_store *)s)->inner, from_ms, until_ms, each, ctx);
 }
 
+static int told_query(struct store *s, const struct query *query, struct query_page *ret)
+{
+    return store_query(((struct told_store *)s)->inner, query, ret);
+}
+
 static void told_tick(struct store *s)
 {
     store_tick(((struct told_store *)s)->inner);
@@ -307,6 +312,7 @@ static const struct store_ops told_ops = {.commit = told_commit,
                                           .load = told_load,
                                           .load_uid = told_load_uid,
                                           .due = told_due,
+                                          .query = told_query,
                                           .tick = told_tick,
                                           .room = told_room,
                                           .close = told_close,

@@ -388,7 +388,7 @@ static void a_place_behind_history_has_no_event(void **state)
     struct instance *inst = instance_new(1, INSTANCE_ORCHESTRATION, STR("a"), STR("A"), 0);
     instance_save(inst, &texts, &image);
     assert_true(image.is_whole && image.input.len == 0 && image.log.len == 0);
-    instance_event(inst, 7, &mem, &e);
+    instance_asked(inst, &(struct pending){.history_bytes = 7}, &mem, &e);
     assert_int_equal(e.type, 0);
     instance_free(inst);
     buf_free(&texts);

@@ -97,7 +97,7 @@ static const ks_val *value_read(struct reader *r, ks_arena *mem)
     return NULL;
 }
 
-void event_decode(struct reader *r, ks_arena *mem, struct event *ret)
+static void decode(struct reader *r, ks_arena *mem, ks_arena *details_mem, struct event *ret)
 {
     *ret = (struct event){.type = read_byte(r)};
     const struct layout *layout = layout_of(ret->type);
@@ -123,7 +123,17 @@ void event_decode(struct reader *r, ks_arena *mem, struct event *ret)
     if (layout->has_val)
         ret->val = value_read(r, mem);
     if (layout->has_details)
-        ret->details = value_read(r, mem);
+        ret->details = value_read(r, details_mem);
+}
+
+void event_decode(struct reader *r, ks_arena *mem, struct event *ret)
+{
+    decode(r, mem, mem, ret);
+}
+
+void event_decode_details(struct reader *r, ks_arena *mem, struct event *ret)
+{
+    decode(r, NULL, mem, ret);
 }
 
 const char *event_describe(ks_arena *mem, const struct event *e)

@@ -111,6 +111,8 @@ void event_encode(struct buf *out, const struct event *e);
 /* Reads one event; its value is in mem, its strings are views of the bytes. With mem NULL the value
  * is passed over and left NULL. Sets r->is_bad when the bytes are no event. */
 void event_decode(struct reader *r, ks_arena *mem, struct event *ret);
+/* The same, but passes over the value and reads only the details. */
+void event_decode_details(struct reader *r, ks_arena *mem, struct event *ret);
 
 /* {"type": "TaskScheduled", "id": 3, "name": "Greet", "value": ...}; "error" instead of "value" for
  * a failure, which JSON could not tell from one. Shares the event's values. */

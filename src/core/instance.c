@@ -410,7 +410,8 @@ const ks_val *instance_custom_status(const struct instance *inst, ks_arena *mem)
 }
 
 /* How it started; that it was rewound to its very start may stand before it. */
-static struct event start_of(const struct instance *inst, ks_arena *mem)
+static struct event start_of(const struct instance *inst, ks_arena *mem,
+                             void (*decode)(struct reader *r, ks_arena *mem, struct event *ret))
 {
     struct event e = {0};
     if (inst->kind != INSTANCE_ORCHESTRATION)
@@ -418,14 +419,14 @@ static struct event start_of(const struct instance *inst, ks_arena *mem)
     const struct buf *history = &inst->orchestration.history;
     struct reader r = reader_of(history->at, history->len);
     do
-        event_decode(&r, mem, &e);
+        decode(&r, mem, &e);
     while (e.type == EVENT_EXECUTION_REWOUND && !reader_is_at_end(&r));
     return e;
 }
 
 const ks_val *instance_input(const struct instance *inst, ks_arena *mem)
 {
-    return start_of(inst, mem).val;
+    return start_of(inst, mem, event_decode).val;
 }
 
 const ks_val *instance_locks(const struct instance *inst, ks_arena *mem)
@@ -459,7 +460,18 @@ void instance_asked(const struct instance *inst, const struct pending *pending, 
 
 const ks_val *instance_details(const struct instance *inst, ks_arena *mem)
 {
-    return start_of(inst, mem).details;
+    return start_of(inst, mem, event_decode_details).details;
+}
+
+struct str instance_parent_id(const ks_val *details)
+{
+    return val_str(ks_get(ks_get(details, "parent"), "id"));
+}
+
+const ks_val *instance_tags(const ks_val *details)
+{
+    const ks_val *tags = ks_get(details, "tags");
+    return ks_type_of(tags) == KS_OBJECT ? tags : NULL;
 }
 
 struct sender instance_parent(const struct instance *inst, ks_arena *mem)
@@ -480,17 +492,29 @@ static struct str view(const struct buf *out, size_t from)
 static void save_orchestration(struct instance *inst, struct buf *out, struct image *ret)
 {
     struct orchestration *o = &inst->orchestration;
+    size_t parent_at = 0, tags_at = 0, output_at;
     ks_arena mem;
     arena_init(&mem, 1024);
     ret->is_whole = inst->saved_bytes == 0;
     ret->log = (struct str){o->history.at + inst->saved_bytes, o->history.len - inst->saved_bytes};
-    if (ret->is_whole && o->history.len)
-        val_write_json(out, instance_input(inst, &mem));
-    size_t input_len = out->len;
+    if (ret->is_whole && o->history.len) {
+        struct event start = start_of(inst, &mem, event_decode);
+        struct str parent = instance_parent_id(start.details);
+        const ks_val *tags = instance_tags(start.details);
+        val_write_json(out, start.val);
+        parent_at = out->len;
+        buf_append(out, parent.at, parent.len);
+        tags_at = out->len;
+        if (tags)
+            val_write_json(out, tags);
+    }
+    output_at = out->len;
     if (status_is_final(inst->status))
         val_write_json(out, instance_output(inst, &mem));
-    ret->input = (struct str){out->at, input_len};
-    ret->output = view(out, input_len);
+    ret->input = (struct str){out->at, parent_at};
+    ret->parent = (struct str){out->at + parent_at, tags_at - parent_at};
+    ret->tags = (struct str){out->at + tags_at, output_at - tags_at};
+    ret->output = view(out, output_at);
     inst->saved_bytes = o->history.len;
     arena_free(&mem);
 }

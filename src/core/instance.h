@@ -166,6 +166,10 @@ const ks_val *instance_input(const struct instance *inst, ks_arena *mem);
 const ks_val *instance_details(const struct instance *inst, ks_arena *mem);
 /* Whose task it was started for; an empty id: nobody's. */
 struct sender instance_parent(const struct instance *inst, ks_arena *mem);
+/* Of these details: the id of who waits for it, empty for nobody; its tags, an object, or NULL.
+ * They stay as they are as long as the instance is there. */
+struct str instance_parent_id(const ks_val *details);
+const ks_val *instance_tags(const ks_val *details);
 /* The ids of the entities it has locked or waits to lock; NULL: none. */
 const ks_val *instance_locks(const struct instance *inst, ks_arena *mem);
 /* Its history, an array of objects with the fields of event.h; in mem. */
@@ -188,6 +192,8 @@ struct image {
     struct str log;    /* to be appended: history or patches */
     struct str input;  /* orchestration: JSON text, for people; empty when it does not change */
     struct str output; /* orchestration that is over: JSON text, for people */
+    struct str parent; /* orchestration, whole: the id of who waits for it */
+    struct str tags;   /* orchestration, whole: JSON text */
 };
 
 /* The image of everything not saved yet; texts in out (which must not be used while the image

@@ -23,11 +23,12 @@ enum message_type {
     MESSAGE_TERMINATE = 10, /* val: the reason; name: whether its children go, too; `from`: only as
                                the child that it waited for */
     MESSAGE_SUSPEND = 11,
-    MESSAGE_RESUME = 12,    /* a quarantined one too */
-    MESSAGE_REWIND = 13,    /* details: {"event": number}, or null: what failed */
-    MESSAGE_RESTART = 14,   /* name: the new id, or empty: the same */
-    MESSAGE_PURGE = 15,     /* name: whether its children go, too */
-    MESSAGE_QUARANTINE = 16 /* `uid` */
+    MESSAGE_RESUME = 12,     /* a quarantined one too */
+    MESSAGE_REWIND = 13,     /* details: {"event": number}, or null: what failed */
+    MESSAGE_RESTART = 14,    /* name: the new id, or empty: the same */
+    MESSAGE_PURGE = 15,      /* name: whether its children go, too */
+    MESSAGE_QUARANTINE = 16, /* `uid` */
+    MESSAGE_PURGE_ALL = 17   /* val: a filter (filter.h); name: as of a purge; details: manage.c */
 };
 
 /* The name of a message that its children get, too. */

@@ -1,4 +1,9 @@
-/* What operators do to instances: terminate, suspend and resume, rewind, restart, purge. */
+/* What operators do to instances: terminate, suspend and resume, rewind, restart, purge.
+ *
+ * A purge of all that are such goes on in parts, one a pass, so that requests are answered in between:
+ * what is left to do is a message that the commit keeps for the next pass, as it keeps what the
+ * budget left over. Its first part sees everybody there is; the next one goes on below the uid where
+ * that ended, so who comes later is not touched, and it ends. */
 #include "base/die.h"
 #include "run/partition_internal.h"
 
@@ -405,10 +410,9 @@ static void purge_children(struct partition *p, const struct instance *inst,
     while (!reader_is_at_end(&r)) {
         struct event e;
         event_decode(&r, NULL, &e);
-        if (e.type != EVENT_SUB_ORCHESTRATION_CREATED)
+        if (e.type != EVENT_SUB_ORCHESTRATION_CREATED || !resident_find(p, e.target))
             continue;
-        struct message further = *m;
-        further.target = e.target;
+        struct message further = {.type = MESSAGE_PURGE, .target = e.target, .name = m->name};
         step_send(p, &further);
     }
 }
@@ -422,4 +426,41 @@ void manage_purge(struct partition *p, const struct message *m)
         purge_children(p, inst, m);
     step_change(p, inst, CHANGE_DELETED, p->log.len);
     resident_delete(p, inst);
+}
+
+static const ks_val *left_to_do(struct partition *p, uint64_t below, int64_t purged)
+{
+    ks_arena *mem = &p->pass_mem;
+    ks_val *left = ks_object(mem);
+    ks_put(mem, left, "below", ks_integer(mem, (int64_t)below));
+    return ks_put(mem, left, "purged", ks_integer(mem, purged));
+}
+
+void manage_purge_all(struct partition *p, const struct message *m)
+{
+    enum { PART = 250, OVER = 1u << KS_COMPLETED | 1u << KS_FAILED | 1u << KS_TERMINATED };
+    ks_filter filter = filter_of_val(m->val);
+    int64_t purged = ks_int(ks_get(m->details, "purged"));
+    struct query query = {.filter = &filter,
+                          .below = (uint64_t)ks_int(ks_get(m->details, "below")),
+                          .limit = PART,
+                          .mem = &p->pass_mem};
+    struct query_page page = {0};
+    filter.statuses = filter.statuses ? filter.statuses & OVER : OVER;
+    if (filter.statuses && filter.kind != KS_FN_ENTITY) {
+        filter.kind = KS_FN_ORCHESTRATION;
+        partition_query(p, &query, &page);
+    }
+    for (size_t i = 0; i < page.count; i++)
+        manage_purge(p, &(struct message){.target = page.at[i].id, .name = m->name});
+    purged += (int64_t)page.count;
+    if (page.below) {
+        struct message *further = message_copy(&p->pass_mem, m);
+        further->details = left_to_do(p, page.below, purged);
+        message_append(&p->next_pass, further);
+        return;
+    }
+    ks_outbox out = {.mem = &p->pass_mem};
+    ks_log(&out, "instances purged: %lld", (long long)purged);
+    pass_add_lines(p, &out);
 }

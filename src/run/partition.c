@@ -67,6 +67,7 @@ static int open_store(struct partition *p)
 static void pass_reset(struct partition *p)
 {
     p->queue = (struct message_list){0};
+    p->next_pass = (struct message_list){0};
     p->log.len = 0;
     p->change_count = 0;
     p->first_line = NULL;
@@ -268,10 +269,19 @@ void partition_look_ahead(struct partition *p, struct str key)
     table_look_ahead(&p->table, key);
 }
 
+void partition_query(struct partition *p, struct query *query, struct query_page *ret)
+{
+    query->changes = p->changes;
+    query->change_count = p->change_count;
+    p->is_gated |= p->change_count > 0;
+    if (store_query(p->store, query, ret) < 0)
+        die("%s", store_why(p->store));
+}
+
 /* Messages that an instance has to be there for. */
 static bool needs_instance(enum message_type type)
 {
-    return type == MESSAGE_EVENT || type >= MESSAGE_TERMINATE;
+    return type == MESSAGE_EVENT || (type >= MESSAGE_TERMINATE && type != MESSAGE_PURGE_ALL);
 }
 
 /* What becomes of the instance by what is sent to it before cannot be known yet. */
@@ -338,6 +348,7 @@ void partition_watch_end(struct partition *p, int64_t since_ns, struct str funct
 static void encode_queue(struct partition *p)
 {
     p->leftover.len = 0;
+    message_append_all(&p->queue, &p->next_pass);
     for (struct message *m = p->queue.first; m; m = m->next)
         message_encode(&p->leftover, m);
 }

@@ -46,6 +46,7 @@ struct partition {
     int64_t now_ms;
     ks_arena pass_mem, step_mem;
     struct message_list queue;
+    struct message_list next_pass; /* what is not to be stepped in this one */
     size_t steps;
     struct buf log; /* of all changes, one behind the other */
     struct change *changes;
@@ -108,6 +109,7 @@ void manage_resume(struct partition *p, const struct message *m);
 void manage_rewind(struct partition *p, const struct message *m);
 void manage_restart(struct partition *p, const struct message *m);
 void manage_purge(struct partition *p, const struct message *m);
+void manage_purge_all(struct partition *p, const struct message *m);
 
 /* resident.c */
 struct instance *resident_find(struct partition *p, struct str id);

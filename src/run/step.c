@@ -539,16 +539,24 @@ void step_due_timers(struct partition *p, struct instance *inst)
 
 static void step(struct partition *p, const struct message *m)
 {
-    static void (*const steps[])(struct partition * p, const struct message *m) = {
-        [MESSAGE_START] = step_start,       [MESSAGE_EVENT] = step_event,
-        [MESSAGE_SIGNAL] = step_operation,  [MESSAGE_TIMER] = step_timer,
-        [MESSAGE_RESULT] = step_result,     [MESSAGE_CALL] = step_operation,
-        [MESSAGE_LOCK] = step_lock,         [MESSAGE_UNLOCK] = step_unlock,
-        [MESSAGE_RESPONSE] = step_response, [MESSAGE_TERMINATE] = manage_terminate,
-        [MESSAGE_SUSPEND] = manage_suspend, [MESSAGE_RESUME] = manage_resume,
-        [MESSAGE_REWIND] = manage_rewind,   [MESSAGE_RESTART] = manage_restart,
-        [MESSAGE_PURGE] = manage_purge,     [MESSAGE_QUARANTINE] = manage_quarantine,
-    };
+    static void (*const steps[])(struct partition * p, const struct message *m) =
+        {[MESSAGE_START] = step_start,
+         [MESSAGE_EVENT] = step_event,
+         [MESSAGE_SIGNAL] = step_operation,
+         [MESSAGE_TIMER] = step_timer,
+         [MESSAGE_RESULT] = step_result,
+         [MESSAGE_CALL] = step_operation,
+         [MESSAGE_LOCK] = step_lock,
+         [MESSAGE_UNLOCK] = step_unlock,
+         [MESSAGE_RESPONSE] = step_response,
+         [MESSAGE_TERMINATE] = manage_terminate,
+         [MESSAGE_SUSPEND] = manage_suspend,
+         [MESSAGE_RESUME] = manage_resume,
+         [MESSAGE_REWIND] = manage_rewind,
+         [MESSAGE_RESTART] = manage_restart,
+         [MESSAGE_PURGE] = manage_purge,
+         [MESSAGE_QUARANTINE] = manage_quarantine,
+         [MESSAGE_PURGE_ALL] = manage_purge_all};
     if ((size_t)m->type >= sizeof steps / sizeof steps[0] || !steps[m->type])
         die("bug: a message of type %d", (int)m->type);
     steps[m->type](p, m);

@@ -14,9 +14,8 @@
 #define VERIFY_AT_OPEN_PAGES ((int64_t)256 * 1024 * 1024 / PAGE_BYTES)
 enum { CHECKPOINT_FORMAT = 1, REWRITE_BYTES = 256 * 1024 };
 
-enum read_statement { READ_ID, READ_UID, READ_LOG, READ_SEQUENCE, READ_DUE };
-
 #define ROW_COLUMNS "uid,kind,id,name,created_ms,updated_ms,wake_ms,sequence,state"
+#define SUMMARY_COLUMNS "uid,kind,id,name,status,created_ms,updated_ms,parent,tags"
 static const char *const read_sqls[] = {
     [READ_ID] = "SELECT " ROW_COLUMNS " FROM instance WHERE id=?1",
     [READ_UID] = "SELECT " ROW_COLUMNS " FROM instance WHERE uid=?1",
@@ -24,6 +23,11 @@ static const char *const read_sqls[] = {
     [READ_SEQUENCE] = "SELECT sequence FROM instance WHERE uid=?1",
     [READ_DUE] = ("SELECT uid,wake_ms FROM instance WHERE wake_ms>=?1 AND wake_ms<?2 "
                   "ORDER BY wake_ms"),
+    [READ_NEWEST_UID] = "SELECT max(uid) FROM instance",
+    [READ_UID_FROM] = "SELECT uid,created_ms FROM instance WHERE uid>=?1 ORDER BY uid LIMIT 1",
+    [READ_SUMMARY] = "SELECT " SUMMARY_COLUMNS " FROM instance WHERE uid=?1",
+    [READ_SUMMARIES] = ("SELECT " SUMMARY_COLUMNS " FROM instance WHERE uid<?1 "
+                        "ORDER BY uid DESC"),
 };
 
 static int error_of(const struct connection *c, int result)
@@ -43,7 +47,7 @@ static int error_of(const struct connection *c, int result)
     return KS_E_IO;
 }
 
-static int failed(const struct connection *c, int result, char *ret_why, size_t why_size)
+int checkpoint_failed(const struct connection *c, int result, char *ret_why, size_t why_size)
 {
     connection_why(c, result, ret_why, why_size);
     return error_of(c, result);
@@ -166,11 +170,13 @@ static int open_existing(struct checkpoint *c, char *ret_why, size_t why_size)
         result = verify_at_open(c);
     if (result == SQLITE_OK)
         result = read_meta(c);
+    if (result == SQLITE_OK)
+        result = checkpoint_upgrade(c);
     if (result != SQLITE_OK)
-        return failed(&c->writer, result, ret_why, why_size);
+        return checkpoint_failed(&c->writer, result, ret_why, why_size);
     result = checkpoint_open_reader(c);
     if (result != SQLITE_OK)
-        return failed(&c->reader, result, ret_why, why_size);
+        return checkpoint_failed(&c->reader, result, ret_why, why_size);
     c->has_tables = true;
     return 0;
 }
@@ -363,7 +369,8 @@ int checkpoint_load(struct checkpoint *c, struct str id, uint64_t uid, struct in
         return 0;
     sqlite3_stmt *statement = connection_statement(&c->reader, id.at ? READ_ID : READ_UID);
     if (!statement)
-        return failed(&c->reader, sqlite3_extended_errcode(c->reader.db), ret_why, why_size);
+        return checkpoint_failed(&c->reader, sqlite3_extended_errcode(c->reader.db), ret_why,
+                                 why_size);
     if (id.at)
         connection_bind_str(statement, 1, id);
     else
@@ -384,7 +391,7 @@ int checkpoint_load(struct checkpoint *c, struct str id, uint64_t uid, struct in
     sqlite3_reset(statement);
     if (result == SQLITE_OK || result == SQLITE_DONE)
         return 0;
-    return failed(&c->reader, result, ret_why, why_size);
+    return checkpoint_failed(&c->reader, result, ret_why, why_size);
 }
 
 int checkpoint_sequence(struct checkpoint *c, uint64_t uid, uint64_t *ret, char *ret_why,
@@ -404,7 +411,7 @@ int checkpoint_sequence(struct checkpoint *c, uint64_t uid, uint64_t *ret, char 
     }
     if (result == SQLITE_ROW || result == SQLITE_DONE)
         return 0;
-    return failed(&c->reader, sqlite3_extended_errcode(c->reader.db), ret_why, why_size);
+    return checkpoint_failed(&c->reader, sqlite3_extended_errcode(c->reader.db), ret_why, why_size);
 }
 
 int checkpoint_due(struct checkpoint *c, const struct due_range *range,
@@ -432,5 +439,5 @@ int checkpoint_due(struct checkpoint *c, const struct due_range *range,
     }
     if (result == SQLITE_DONE)
         return 0;
-    return failed(&c->reader, sqlite3_extended_errcode(c->reader.db), ret_why, why_size);
+    return checkpoint_failed(&c->reader, sqlite3_extended_errcode(c->reader.db), ret_why, why_size);
 }

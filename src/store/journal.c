@@ -172,6 +172,16 @@ static int journal_due(struct store *s, int64_t from_ms, int64_t until_ms,
     return checkpoint_due(&j->checkpoint, &range, each, ctx, s->why, sizeof s->why);
 }
 
+static int journal_query(struct store *s, const struct query *query, struct query_page *ret)
+{
+    struct journal *j = of(s);
+    struct newer newer = {.table = s->table,
+                          .deleted = {&j->deleted, &j->save.deleted},
+                          .save = &j->save,
+                          .next_uid = j->next_uid};
+    return checkpoint_query(&j->checkpoint, &newer, query, ret, s->why, sizeof s->why);
+}
+
 /* ---- saving ---- */
 
 static void save_work(void *task)
@@ -511,6 +521,7 @@ int store_journal_open(struct env *env, struct table *table, const char *folder,
                                          .load = journal_load,
                                          .load_uid = journal_load_uid,
                                          .due = journal_due,
+                                         .query = journal_query,
                                          .tick = journal_tick,
                                          .room = journal_room,
                                          .close = journal_close,
