@@ -159,18 +159,7 @@ static void crash(struct sim *s)
     }
 }
 
-enum fault {
-    F_NONE,
-    F_SYNC,
-    F_SYNC_DIR,
-    F_WRITE,
-    F_READ,
-    F_FULL,
-    F_JUMP,
-    F_LIE,
-    F_STARVE,
-    FAULTS
-};
+enum fault { F_NONE, F_SYNC, F_SYNC_DIR, F_WRITE, F_READ, F_FULL, F_JUMP, F_LIE, F_STARVE, FAULTS };
 
 static bool may(const struct sim *s, enum fault fault)
 {
@@ -384,8 +373,8 @@ static bool may_try(const struct sim *s)
 {
     const struct chaos *c = s->chaos;
     return !s->is_calm && s->swarm.may_flip && c->last_end == DEATH_KILLED && s->stats.starts &&
-           !c->has_lost && !model_is_unknown(s) && !programs_are_unknown(s) && s->disk.shown.count > 3 &&
-           c->last_end_ns - c->last_fault_ns > 1000 * MS_NS;
+           !c->has_lost && !model_is_unknown(s) && !programs_are_unknown(s) &&
+           s->disk.shown.count > 3 && c->last_end_ns - c->last_fault_ns > 1000 * MS_NS;
 }
 
 static void start(struct sim *s)

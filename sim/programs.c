@@ -193,8 +193,8 @@ static void is_over(struct sim *s, struct program *p)
     if (p->is_terminated)
         return;
     if (p->is_failed != (fails_at >= 0) ||
-        (p->is_failed && (strncmp(p->output, "FOops:", 6) != 0 ||
-                          strtoll(p->output + 6, NULL, 10) != fails_at)))
+        (p->is_failed &&
+         (strncmp(p->output, "FOops:", 6) != 0 || strtoll(p->output + 6, NULL, 10) != fails_at)))
         violated(s, "program p%d has to %s: %s", p->number, fails_at < 0 ? "do well" : "fail",
                  p->output);
     if (!p->is_failed)

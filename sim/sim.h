@@ -36,7 +36,8 @@ struct swarm {
     uint32_t clients, think_ms, program_percent, burst;
     uint32_t crash_every_s, power_percent, crash_at_call_percent, down_ms;
     uint32_t fault_every_s; /* one of those that may happen */
-    bool may_fail_sync, may_fail_write, may_fail_read, may_be_full, may_flip, may_lie, may_jump, may_starve;
+    bool may_fail_sync, may_fail_write, may_fail_read, may_be_full, may_flip, may_lie, may_jump,
+        may_starve;
     bool may_close;
     bool are_writes_odd;
     uint32_t slow_once_in, evict_once_in;
