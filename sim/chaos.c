@@ -348,8 +348,8 @@ static void try_damaged(struct sim *s)
     sim_forget(s, EV_START);
 }
 
-/* A sync had lied when the last process ended: what it said was on disk may not be. It is refused by
- * name, or all that is there is what was there at some time. The run ends with it. */
+/* A sync had lied when the last process ended: what it said was on disk may not be. It is refused
+ * by name, or all that is there is what was there at some time. The run ends with it. */
 static _Noreturn void end_after_lie(struct sim *s)
 {
     s->process->ends_in = 0;

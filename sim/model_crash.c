@@ -1,5 +1,5 @@
-/* What is there after a process ended in a pass, in a copy of the disk, after a lie of the disk, and
- * in the end. */
+/* What is there after a process ended in a pass, in a copy of the disk, after a lie of the disk,
+ * and in the end. */
 #include "sim/clients.h"
 #include "sim/heap.h"
 #include "sim/model_internal.h"

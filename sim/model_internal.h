@@ -1,5 +1,5 @@
-/* model_internal.h - shared by the files of the model: model.c (what is answered), model_crash.c (what
- * is there after a crash) */
+/* model_internal.h - shared by the files of the model: model.c (what is answered), model_crash.c
+ * (what is there after a crash) */
 #ifndef SIM_MODEL_INTERNAL_H
 #define SIM_MODEL_INTERNAL_H
 

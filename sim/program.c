@@ -52,7 +52,8 @@ static int *link_of(struct program *p, int *list, int node)
     return &p->nodes[node].next;
 }
 
-/* A child waits for no events, and one that is tried again tells nobody, since it would be twice. */
+/* A child waits for no events, and one that is tried again tells nobody, since it would be
+ * twice. */
 static int make_sub(struct sim *s, struct program *p)
 {
     int sub = node_new(p, NODE_SUB), *list = &p->nodes[sub].first;

@@ -1,8 +1,8 @@
 /* shrink.h - a failing tape made short and dull
  *
  * Each try runs in a process of its own, since a failure may be an assertion or an endless loop. A
- * tape is better when it still fails and is shorter, or has more zeros. First the shortest prefix is
- * looked for, then ever smaller pieces are made zero, until the time is up.
+ * tape is better when it still fails and is shorter, or has more zeros. First the shortest prefix
+ * is looked for, then ever smaller pieces are made zero, until the time is up.
  */
 #ifndef SIM_SHRINK_H
 #define SIM_SHRINK_H
