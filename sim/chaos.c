@@ -159,15 +159,28 @@ static void crash(struct sim *s)
     }
 }
 
-enum fault { F_NONE, F_SYNC, F_SYNC_DIR, F_WRITE, F_READ, F_FULL, F_JUMP, F_LIE, F_STARVE, FAULTS };
+enum fault {
+    F_NONE,
+    F_SYNC,
+    F_SYNC_DIR,
+    F_WRITE,
+    F_RECORD,
+    F_READ,
+    F_FULL,
+    F_JUMP,
+    F_LIE,
+    F_STARVE,
+    FAULTS
+};
 
 static bool may(const struct sim *s, enum fault fault)
 {
     const struct swarm *w = &s->swarm;
-    const bool is_allowed[FAULTS] = {
-        [F_SYNC] = w->may_fail_sync, [F_SYNC_DIR] = w->may_fail_sync, [F_WRITE] = w->may_fail_write,
-        [F_READ] = w->may_fail_read, [F_FULL] = w->may_be_full,       [F_JUMP] = w->may_jump,
-        [F_LIE] = w->may_lie,        [F_STARVE] = w->may_starve};
+    const bool is_allowed[FAULTS] = {[F_SYNC] = w->may_fail_sync,   [F_SYNC_DIR] = w->may_fail_sync,
+                                     [F_WRITE] = w->may_fail_write, [F_RECORD] = w->may_fail_write,
+                                     [F_READ] = w->may_fail_read,   [F_FULL] = w->may_be_full,
+                                     [F_JUMP] = w->may_jump,        [F_LIE] = w->may_lie,
+                                     [F_STARVE] = w->may_starve};
     return is_allowed[fault];
 }
 
@@ -189,6 +202,9 @@ static void fault(struct sim *s)
         break;
     case F_WRITE:
         f->fail_write = 1 + draw(s, 20);
+        break;
+    case F_RECORD:
+        f->fail_record = 1 + draw(s, 5);
         break;
     case F_READ:
         f->fail_read = 1 + draw(s, 10);

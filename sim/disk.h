@@ -72,6 +72,7 @@ struct disk_change {
 
 /* Each counts down and goes off at 1; 0: it does not. */
 struct disk_faults {
+    uint32_t fail_record; /* a write to the journal */
     uint32_t fail_write, fail_sync, fail_sync_dir, fail_read, lie_sync, tear_write;
     bool is_full;        /* nothing grows */
     bool are_writes_odd; /* short, interrupted */
