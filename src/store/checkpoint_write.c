@@ -1,6 +1,7 @@
 /* The tables, and the transaction that brings a save into them.
  *
  *     instance  a row an instance; what may be looked for has a column, its content is text
+ *     tag       the tags of instances once more, to find these by them
  *     log       orchestration: its history; entity: patches since its state was saved. In parts, in
  *               the order of `part`; bytes as in event.h and doc.h
  *     meta      numbers: needed, last, next_uid, time_ms, clean (save.h)
@@ -21,23 +22,29 @@
 enum { VERIFY_SOME_PAGES = 8192 };
 
 enum write_statement {
+    DELETE_TAGS,
     DELETE_ROW,
     DELETE_LOG,
     INSERT_ROW,
     UPDATE_ROW,
+    INSERT_TAGS,
     INSERT_LOG,
     INSERT_FIRST_LOG,
     SET_META
 };
 
 const char *const checkpoint_write_sqls[] = {
+    [DELETE_TAGS] = ("DELETE FROM tag WHERE (name,value,uid) IN (SELECT t.key,t.value,i.uid "
+                     "FROM instance i,json_each(i.tags) t WHERE i.uid=?1)"),
     [DELETE_ROW] = "DELETE FROM instance WHERE uid=?1",
     [DELETE_LOG] = "DELETE FROM log WHERE uid=?1",
     [INSERT_ROW] = ("INSERT INTO instance(uid,kind,id,name,created_ms,status,updated_ms,wake_ms,"
-                    "sequence,state,input,output) VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12)"),
+                    "sequence,state,input,output,parent,tags) "
+                    "VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14)"),
     /* What is not given stays as it is. */
     [UPDATE_ROW] = ("UPDATE instance SET status=?6,updated_ms=?7,wake_ms=?8,sequence=?9,"
                     "state=coalesce(?10,state),input=coalesce(?11,input),output=?12 WHERE uid=?1"),
+    [INSERT_TAGS] = INSERT_TAGS_SQL,
     [INSERT_LOG] = ("INSERT INTO log(uid,part,bytes) VALUES(?1,"
                     "(SELECT coalesce(max(part),0)+1 FROM log WHERE uid=?1),?2)"),
     [INSERT_FIRST_LOG] = "INSERT INTO log(uid,part,bytes) VALUES(?1,1,?2)",
@@ -52,16 +59,16 @@ static const char schema[] =
     " id TEXT NOT NULL UNIQUE,"
     " kind TEXT NOT NULL," /* orchestration, entity */
     " name TEXT NOT NULL,"
-    " status TEXT NOT NULL," /* Running, Completed, Failed */
+    " status TEXT NOT NULL," /* Running, Completed, Failed, ... */
     " created_ms INTEGER NOT NULL,"
     " updated_ms INTEGER NOT NULL,"
     " wake_ms INTEGER,"           /* when a start has to look at it; 0: at once; NULL: never */
     " sequence INTEGER NOT NULL," /* the row is true up to this commit */
-    " parent TEXT,"
-    " tags TEXT,"
-    " input TEXT,"  /* JSON */
-    " output TEXT," /* JSON */
-    " state TEXT"   /* entity: JSON */
+    " parent TEXT,"               /* the id of who waits for it */
+    " tags TEXT,"                 /* JSON */
+    " input TEXT,"                /* JSON */
+    " output TEXT,"               /* JSON */
+    " state TEXT"                 /* entity: JSON */
     ") STRICT;"
     "CREATE INDEX instance_wake ON instance(wake_ms) WHERE wake_ms IS NOT NULL;"
     "CREATE TABLE log("
@@ -70,7 +77,7 @@ static const char schema[] =
     " bytes BLOB NOT NULL,"
     " PRIMARY KEY(uid,part)"
     ") STRICT;"
-    "CREATE TABLE meta(key TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT;"
+    "CREATE TABLE meta(key TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT;" QUERY_SCHEMA
     "PRAGMA user_version=1;"
     "COMMIT";
 
@@ -153,7 +160,9 @@ static int delete_rows(struct checkpoint *c, const struct uid_set *deleted)
     for (size_t i = 0; i < deleted->slot_count && result == SQLITE_OK; i++) {
         if (!deleted->slots[i])
             continue;
-        result = run_with_uid(c, DELETE_ROW, deleted->slots[i]);
+        result = run_with_uid(c, DELETE_TAGS, deleted->slots[i]);
+        if (result == SQLITE_OK)
+            result = run_with_uid(c, DELETE_ROW, deleted->slots[i]);
         if (result == SQLITE_OK)
             result = run_with_uid(c, DELETE_LOG, deleted->slots[i]);
     }
@@ -166,15 +175,6 @@ static void bind_text_or_null(sqlite3_stmt *statement, int i, struct str s)
         connection_bind_str(statement, i, s);
     else
         sqlite3_bind_null(statement, i);
-}
-
-static const char *status_text(uint8_t status)
-{
-    static const char *const texts[] =
-        {[KS_PENDING] = "Pending",        [KS_RUNNING] = "Running", [KS_SUSPENDED] = "Suspended",
-         [KS_COMPLETED] = "Completed",    [KS_FAILED] = "Failed",   [KS_TERMINATED] = "Terminated",
-         [KS_QUARANTINED] = "Quarantined"};
-    return status < sizeof texts / sizeof texts[0] && texts[status] ? texts[status] : "Unknown";
 }
 
 static struct str take_text(const char **at, size_t len)
@@ -200,6 +200,18 @@ static int write_log(struct checkpoint *c, const struct save_row *row, struct st
     return connection_run(statement);
 }
 
+static int write_tags(struct checkpoint *c, const struct save_row *row, struct str tags)
+{
+    if (!row->is_new || !tags.len)
+        return SQLITE_OK;
+    sqlite3_stmt *statement = connection_statement(&c->writer, INSERT_TAGS);
+    if (!statement)
+        return statement_failed(c);
+    sqlite3_bind_int64(statement, 1, (int64_t)row->uid);
+    connection_bind_str(statement, 2, tags);
+    return connection_run(statement);
+}
+
 static int write_row(struct checkpoint *c, const struct save_row *row, const char *texts)
 {
     const char *at = texts + row->texts;
@@ -209,6 +221,8 @@ static int write_row(struct checkpoint *c, const struct save_row *row, const cha
     struct str log = take_text(&at, row->log_len);
     struct str input = take_text(&at, row->input_len);
     struct str output = take_text(&at, row->output_len);
+    struct str parent = take_text(&at, row->parent_len);
+    struct str tags = take_text(&at, row->tags_len);
     sqlite3_stmt *statement = connection_statement(&c->writer,
                                                    row->is_new ? INSERT_ROW : UPDATE_ROW);
     if (!statement)
@@ -220,8 +234,10 @@ static int write_row(struct checkpoint *c, const struct save_row *row, const cha
         connection_bind_str(statement, 3, id);
         connection_bind_str(statement, 4, name);
         sqlite3_bind_int64(statement, 5, row->created_ms);
+        bind_text_or_null(statement, 13, parent);
+        bind_text_or_null(statement, 14, tags);
     }
-    connection_bind_str(statement, 6, str_of(status_text(row->status)));
+    connection_bind_str(statement, 6, str_of(ks_status_name(row->status)));
     sqlite3_bind_int64(statement, 7, row->updated_ms);
     if (row->wake_ms == NEVER_MS)
         sqlite3_bind_null(statement, 8);
@@ -232,6 +248,8 @@ static int write_row(struct checkpoint *c, const struct save_row *row, const cha
     bind_text_or_null(statement, 11, input);
     bind_text_or_null(statement, 12, output);
     int result = connection_run(statement);
+    if (result == SQLITE_OK)
+        result = write_tags(c, row, tags);
     return result == SQLITE_OK ? write_log(c, row, log) : result;
 }
 
@@ -258,6 +276,7 @@ static int write_meta(struct checkpoint *c, const struct save_meta *meta)
 static int write_all(struct checkpoint *c, const struct save *save)
 {
     int result = c->writer.db ? SQLITE_OK : make_file(c);
+    c->has_tables = c->has_tables || result == SQLITE_OK;
     if (result == SQLITE_OK)
         result = connection_exec(&c->writer, "BEGIN IMMEDIATE");
     if (result == SQLITE_OK)
@@ -271,23 +290,29 @@ static int write_all(struct checkpoint *c, const struct save *save)
     return result;
 }
 
-/* What passes is a result; the rest is the end. */
-static int or_die(struct checkpoint *c, int result)
+/* What may pass is a result, with its text in the save; the rest is the end. */
+static int or_die(struct checkpoint *c, int result, struct save *save)
 {
-    char why[512];
     if (result == SQLITE_OK)
         return 0;
-    enum connection_trouble trouble = connection_trouble(&c->writer, result);
-    if (trouble == TROUBLE_FULL)
+    connection_why(&c->writer, result, save->why, sizeof save->why);
+    switch (connection_trouble(&c->writer, result)) {
+    case TROUBLE_FULL:
         return KS_E_FULL;
-    if (trouble == TROUBLE_BUSY)
+    case TROUBLE_BUSY:
         return KS_E_BUSY;
-    connection_why(&c->writer, result, why, sizeof why);
-    die("%s", why);
+    case TROUBLE_DISK:
+        return KS_E_IO;
+    case TROUBLE_SYNC:
+    case TROUBLE_DAMAGED:
+    case TROUBLE_OTHER:
+        break;
+    }
+    die("%s", save->why);
 }
 
 /* Looks at the next part of a large file. */
-static void verify_some(struct checkpoint *c)
+static void verify_some(struct checkpoint *c, struct save *save)
 {
     if (c->verified_pages < 0)
         return;
@@ -298,13 +323,14 @@ static void verify_some(struct checkpoint *c)
     else if (result == SQLITE_DONE)
         c->verified_pages = -1;
     else
-        or_die(c, result);
+        (void)or_die(c, result, save); /* looked at again after the next save */
 }
 
 void checkpoint_write(struct checkpoint *c, struct save *save)
 {
     save->is_settled = false;
-    save->result = or_die(c, write_all(c, save));
+    save->why[0] = 0;
+    save->result = or_die(c, write_all(c, save), save);
     if (save->result < 0) {
         if (!sqlite3_get_autocommit(c->writer.db))
             connection_exec(&c->writer, "ROLLBACK");
@@ -312,9 +338,8 @@ void checkpoint_write(struct checkpoint *c, struct save *save)
             connection_close(&c->writer); /* it is made from the start next time */
         return;
     }
-    c->has_tables = true;
     if (save->is_to_settle || wal_bytes(c) > WAL_BYTES_MAX)
-        save->is_settled = or_die(c, checkpoint_settle(c)) == 0;
+        save->is_settled = or_die(c, checkpoint_settle(c), save) == 0;
     if (save->is_settled)
-        verify_some(c);
+        verify_some(c, save);
 }

@@ -28,7 +28,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { SAVE_COUNT = 1000, SAVE_BYTES = 2 << 20, RECORD_KEEP_BYTES = 8 << 20 };
+enum { SAVE_COUNT = 1000, SAVE_BYTES = 2 << 20, RECORD_KEEP_BYTES = 8 << 20, WHY_MAX = 400 };
 enum { SEGMENTS_MANY = 8 }; /* each start begins one, so a round of saves is due then */
 #define RETRY_NS ((int64_t)1000000000)
 
@@ -54,6 +54,8 @@ struct journal {
     struct background *saving; /* NULL: not now */
     bool is_to_retry;
     int64_t retry_ns;
+    bool is_save_failing; /* the last save failed, as the log was told */
+    bool is_short;        /* the last spare could not be made, as it was told */
     bool is_in_round;
     uint64_t round_until; /* it ends when what was dirty by this commit is saved */
     size_t round_bytes;   /* of journal since the round began, or the last one did */
@@ -161,13 +163,23 @@ static int journal_load_uid(struct store *s, uint64_t uid, struct instance **ret
 }
 
 static int journal_due(struct store *s, int64_t from_ms, int64_t until_ms,
-                       void (*each)(void *ctx, const struct due *due), void *ctx)
+                       bool (*each)(void *ctx, const struct due *due), void *ctx)
 {
     struct journal *j = of(s);
     struct due_range range = {.from_ms = from_ms,
                               .until_ms = until_ms,
                               .except = {&j->deleted, &j->save.deleted}};
     return checkpoint_due(&j->checkpoint, &range, each, ctx, s->why, sizeof s->why);
+}
+
+static int journal_query(struct store *s, const struct query *query, struct query_page *ret)
+{
+    struct journal *j = of(s);
+    struct newer newer = {.table = s->table,
+                          .deleted = {&j->deleted, &j->save.deleted},
+                          .save = &j->save,
+                          .next_uid = j->next_uid};
+    return checkpoint_query(&j->checkpoint, &newer, query, ret, s->why, sizeof s->why);
 }
 
 /* ---- saving ---- */
@@ -178,10 +190,33 @@ static void save_work(void *task)
     checkpoint_write(&j->checkpoint, &j->save);
 }
 
+static void say_save(struct journal *j)
+{
+    bool is_failing = j->save.why[0];
+    if (is_failing && !j->is_save_failing)
+        snprintf(j->store.notice, sizeof j->store.notice,
+                 "%s; nothing is lost, since the journal has it, and it is tried again",
+                 j->save.why);
+    else if (!is_failing && j->is_save_failing)
+        snprintf(j->store.notice, sizeof j->store.notice, "the checkpoint is written again");
+    j->is_save_failing = is_failing;
+}
+
+static void say_segments(struct journal *j)
+{
+    const struct segments *s = &j->segments;
+    if (s->is_failing && !j->is_short)
+        snprintf(j->store.notice, sizeof j->store.notice,
+                 "the next file of the journal cannot be made ready in %s: %s; it is tried again",
+                 s->folder, strerror(-s->spare_error));
+    j->is_short = s->is_failing;
+}
+
 static void save_done(void *task)
 {
     struct journal *j = task;
     j->saving = NULL;
+    say_save(j);
     if (j->save.result < 0) {
         j->is_to_retry = true;
         j->retry_ns = now_ns(j) + RETRY_NS;
@@ -272,6 +307,7 @@ static void journal_tick(struct store *s)
 {
     struct journal *j = of(s);
     segments_tick(&j->segments);
+    say_segments(j);
     save_next(j);
     size_t waits = j->new_changes / SAVE_COUNT + (j->new_changes > 0);
     for (j->new_changes = 0; waits > 0 && is_behind(j); waits--) {
@@ -312,12 +348,8 @@ static int save_here(struct journal *j)
     save_work(j);
     save_done(j);
     if (j->save.result < 0)
-        snprintf(j->store.why, sizeof j->store.why, "%s",
-                 j->save.result == KS_E_FULL
-                     ? "there is no room on the disk for the checkpoint; nothing is lost, the next "
-                       "start goes by the journal"
-                     : "the checkpoint is locked by another program; nothing is lost, the next "
-                       "start goes by the journal");
+        snprintf(j->store.why, sizeof j->store.why, "%.*s%s", WHY_MAX, j->save.why,
+                 "; nothing is lost, the next start goes by the journal");
     return j->save.result;
 }
 
@@ -489,6 +521,7 @@ int store_journal_open(struct env *env, struct table *table, const char *folder,
                                          .load = journal_load,
                                          .load_uid = journal_load_uid,
                                          .due = journal_due,
+                                         .query = journal_query,
                                          .tick = journal_tick,
                                          .room = journal_room,
                                          .close = journal_close,

@@ -351,7 +351,7 @@ enum store_room segments_room(const struct segments *s)
     int spares = 0;
     for (int i = 0; i < SPARES; i++)
         spares += s->has_spare[i];
-    if (!s->is_failing || spares == SPARES)
+    if (!s->is_full || spares == SPARES)
         return ROOM_PLENTY;
     int64_t left = spares * (int64_t)s->segment_bytes;
     if (s->is_prewritten)
