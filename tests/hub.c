@@ -226,12 +226,12 @@ static const ks_function functions[] = {
     KS_ENTITY("List", "expire", list_expire),
     KS_ENTITY("List", "delete", list_delete),
     KS_ENTITY("List", "refuse", list_refuse),
-    KS_HTTP("Start", "POST", "start/{name}/{id}", 0, start_one),
+    KS_HTTP("Start", "POST", "start/{name}/{id}", KS_IDEMPOTENT, start_one),
     KS_HTTP("Raise", "POST", "raise/{id}/{name}", 0, raise_one),
     KS_HTTP("Signal", "POST", "list/{key}/{name}", 0, signal_one),
     KS_HTTP("GetList", "GET", "list/{key}", 0, get_list),
     KS_HTTP("GetTwo", "GET", "lists/{first}/{second}", 0, get_two),
-    KS_HTTP("ReadAndAdd", "POST", "list/{key}", 0, read_and_add),
+    KS_HTTP("ReadAndAdd", "POST", "list/{key}", KS_IDEMPOTENT, read_and_add),
     KS_HTTP("GetStatus", "GET", "status/{id}", 0, get_status),
     KS_HTTP("Follow", "GET", "follow/{key}", 0, follow),
     KS_END,
@@ -273,9 +273,14 @@ static int told_load_uid(struct store *s, uint64_t uid, struct instance **ret)
 }
 
 static int told_due(struct store *s, int64_t from_ms, int64_t until_ms,
-                    void (*each)(void *ctx, const struct due *due), void *ctx)
+                    bool (*each)(void *ctx, const struct due *due), void *ctx)
 {
     return store_due(((struct told_store *)s)->inner, from_ms, until_ms, each, ctx);
+}
+
+static int told_query(struct store *s, const struct query *query, struct query_page *ret)
+{
+    return store_query(((struct told_store *)s)->inner, query, ret);
 }
 
 static void told_tick(struct store *s)
@@ -307,6 +312,7 @@ static const struct store_ops told_ops = {.commit = told_commit,
                                           .load = told_load,
                                           .load_uid = told_load_uid,
                                           .due = told_due,
+                                          .query = told_query,
                                           .tick = told_tick,
                                           .room = told_room,
                                           .close = told_close,

@@ -302,5 +302,5 @@ const ks_val *ks_parse_json(ks_arena *mem, const char *text, size_t len)
 {
     const char *why = "";
     ks_val *val = val_read_json(mem, (struct str){text, len}, &why);
-    return val ? val : ks_fail(mem, "Json", "%s", why);
+    return val ? val : ks_fail(mem, KS_ERROR_BAD_JSON, "%s", why);
 }

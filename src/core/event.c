@@ -97,7 +97,7 @@ static const ks_val *value_read(struct reader *r, ks_arena *mem)
     return NULL;
 }
 
-void event_decode(struct reader *r, ks_arena *mem, struct event *ret)
+static void decode(struct reader *r, ks_arena *mem, ks_arena *details_mem, struct event *ret)
 {
     *ret = (struct event){.type = read_byte(r)};
     const struct layout *layout = layout_of(ret->type);
@@ -123,7 +123,17 @@ void event_decode(struct reader *r, ks_arena *mem, struct event *ret)
     if (layout->has_val)
         ret->val = value_read(r, mem);
     if (layout->has_details)
-        ret->details = value_read(r, mem);
+        ret->details = value_read(r, details_mem);
+}
+
+void event_decode(struct reader *r, ks_arena *mem, struct event *ret)
+{
+    decode(r, mem, mem, ret);
+}
+
+void event_decode_details(struct reader *r, ks_arena *mem, struct event *ret)
+{
+    decode(r, NULL, mem, ret);
 }
 
 const char *event_describe(ks_arena *mem, const struct event *e)
@@ -164,8 +174,21 @@ ks_val *event_to_val(ks_arena *mem, const struct event *e)
     if (layout->has_name)
         put_str(mem, object, "name", e->name);
     if (layout->has_val)
-        ks_put(mem, object, "value", e->val);
+        ks_put(mem, object, ks_is_error(e->val) ? "error" : "value", e->val);
     if (layout->has_details && ks_type_of(e->details) != KS_NULL)
         ks_put(mem, object, "details", e->details);
     return object;
+}
+
+ks_val *start_details_without(ks_arena *mem, const ks_val *details, const char *const names[])
+{
+    ks_val *left = ks_object(mem);
+    for (size_t i = 0; i < ks_len(details); i++) {
+        const char *const *name = names;
+        while (*name && strcmp(*name, ks_key_at(details, i)) != 0)
+            name++;
+        if (!*name)
+            ks_put(mem, left, ks_key_at(details, i), ks_val_at(details, i));
+    }
+    return left;
 }

@@ -1,5 +1,6 @@
 #include "core/message.h"
 
+#include "core/filter.h"
 #include "core/session.h"
 
 #include <ctype.h>
@@ -7,14 +8,15 @@
 const char *message_type_name(uint8_t type)
 {
     static const char *const names[] =
-        {[MESSAGE_START] = "start",       [MESSAGE_EVENT] = "event",
-         [MESSAGE_SIGNAL] = "signal",     [MESSAGE_TIMER] = "timer",
-         [MESSAGE_RESULT] = "result",     [MESSAGE_CALL] = "call",
-         [MESSAGE_LOCK] = "lock",         [MESSAGE_UNLOCK] = "unlock",
-         [MESSAGE_RESPONSE] = "response", [MESSAGE_TERMINATE] = "terminate",
-         [MESSAGE_SUSPEND] = "suspend",   [MESSAGE_RESUME] = "resume",
-         [MESSAGE_REWIND] = "rewind",     [MESSAGE_RESTART] = "restart",
-         [MESSAGE_PURGE] = "purge",       [MESSAGE_QUARANTINE] = "quarantine"};
+        {[MESSAGE_START] = "start",        [MESSAGE_EVENT] = "event",
+         [MESSAGE_SIGNAL] = "signal",      [MESSAGE_TIMER] = "timer",
+         [MESSAGE_RESULT] = "result",      [MESSAGE_CALL] = "call",
+         [MESSAGE_LOCK] = "lock",          [MESSAGE_UNLOCK] = "unlock",
+         [MESSAGE_RESPONSE] = "response",  [MESSAGE_TERMINATE] = "terminate",
+         [MESSAGE_SUSPEND] = "suspend",    [MESSAGE_RESUME] = "resume",
+         [MESSAGE_REWIND] = "rewind",      [MESSAGE_RESTART] = "restart",
+         [MESSAGE_PURGE] = "purge",        [MESSAGE_QUARANTINE] = "quarantine",
+         [MESSAGE_PURGE_ALL] = "purge all"};
     return type < sizeof names / sizeof names[0] && names[type] ? names[type] : "unknown";
 }
 
@@ -73,7 +75,7 @@ struct message *message_decode(struct reader *r, ks_arena *mem)
     m->from.task_id = (uint32_t)read_varint(r);
     m->val = val_decode(mem, r);
     m->details = val_decode(mem, r);
-    if (m->type < MESSAGE_START || m->type > MESSAGE_QUARANTINE)
+    if (m->type < MESSAGE_START || m->type > MESSAGE_PURGE_ALL)
         r->is_bad = true;
     return r->is_bad ? NULL : m;
 }
@@ -143,9 +145,20 @@ static bool has_name(enum message_type type)
            type == MESSAGE_CALL;
 }
 
+static const char *check_id(struct str id)
+{
+    if (id.len == 0 || id.len > KS_ID_MAX)
+        return "an instance id has to be 1 to 256 bytes";
+    if (id.at[0] == '@' || !has_only_good_bytes(id))
+        return "Instance ids must not start with @ or contain /, \\, #, ?, or control characters.";
+    return NULL;
+}
+
 static const char *check_target(const struct message *m)
 {
     struct str name, key;
+    if (m->type == MESSAGE_PURGE_ALL)
+        return NULL; /* for nobody in particular */
     if (is_about_entity(m->type)) {
         if (!entity_id_parts(m->target, &name, &key) || name.len == 0 || name.len > KS_NAME_MAX)
             return "an entity's name has to be 1 to 128 bytes";
@@ -155,18 +168,16 @@ static const char *check_target(const struct message *m)
             return "Entity keys must not contain /, \\, #, ?, or control characters.";
         return NULL;
     }
-    if (m->target.len == 0 || m->target.len > KS_ID_MAX)
-        return "an instance id has to be 1 to 256 bytes";
     if (m->type == MESSAGE_RESUME && entity_id_parts(m->target, &name, &key))
         return NULL;
-    if (m->target.at[0] == '@' || !has_only_good_bytes(m->target))
-        return "Instance ids must not start with @ or contain /, \\, #, ?, or control characters.";
-    return NULL;
+    return check_id(m->target);
 }
 
 const char *message_check(const struct message *m)
 {
     const char *why = check_target(m);
+    if (!why && m->type == MESSAGE_RESTART && m->name.len)
+        why = check_id(m->name);
     if (!why && has_name(m->type) && (m->name.len == 0 || m->name.len > KS_NAME_MAX))
         why = "a function's, event's or operation's name has to be 1 to 128 bytes";
     if (!why && !utf8_is_valid(m->name))
@@ -262,7 +273,8 @@ void ks_signal(ks_outbox *out, ks_ref entity, const char *operation, const ks_va
 
 void ks_terminate(ks_outbox *out, const char *id, const char *reason, bool with_children)
 {
-    send(out, MESSAGE_TERMINATE, id, with_children ? "children" : "", ks_string(out->mem, reason));
+    send(out, MESSAGE_TERMINATE, id, with_children ? MESSAGE_WITH_CHILDREN : "",
+         ks_string(out->mem, reason));
 }
 
 void ks_suspend(ks_outbox *out, const char *id, const char *reason)
@@ -290,7 +302,14 @@ void ks_restart(ks_outbox *out, const char *id, const char *new_id)
 
 void ks_purge(ks_outbox *out, const char *id, bool with_children)
 {
-    send(out, MESSAGE_PURGE, id, with_children ? "children" : "", NULL);
+    send(out, MESSAGE_PURGE, id, with_children ? MESSAGE_WITH_CHILDREN : "", NULL);
+}
+
+void ks_purge_all(ks_outbox *out, const ks_filter *which, bool with_children)
+{
+    static const ks_filter any;
+    send(out, MESSAGE_PURGE_ALL, "", with_children ? "children" : "",
+         filter_to_val(out->mem, which ? which : &any));
 }
 
 void ks_log(ks_outbox *out, const char *format, ...)

@@ -140,6 +140,7 @@ static void conn_ask(struct conn *c, struct server_request *r)
     if (!r->http.keep_alive)
         conn_take_no_more(c);
     s->is_round_due = true;
+    s->arrived++;
     server_stir(s);
     s->handler.request(s->handler.self, r, &r->http);
 }

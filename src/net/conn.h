@@ -45,6 +45,7 @@ enum {
     SERVER_SCRATCH_BYTES = 65536, /* where lingering connections are read into */
     SERVER_OVER_LIMIT_MAX = 64,   /* connections too many that still get a 503 */
     SERVER_SPARE_MAX = 256,       /* buffers and requests kept for reuse, of each */
+    SERVER_GATHER_MAX = 512,      /* requests that are waiting end the looking for more */
     CONN_FAIR_BYTES = 131072,     /* of answers, that a connection may always have waiting */
 };
 
@@ -129,6 +130,7 @@ struct server {
     unsigned connections; /* not GONE */
     size_t waiting_bytes; /* of answers, on all connections that are live */
     bool is_round_due;
+    unsigned arrived, arrived_before; /* requests since the last round; before the last poll */
     bool is_draining;
     bool is_drained;
     void (*drained)(void *self);

@@ -14,9 +14,8 @@
 #define VERIFY_AT_OPEN_PAGES ((int64_t)256 * 1024 * 1024 / PAGE_BYTES)
 enum { CHECKPOINT_FORMAT = 1, REWRITE_BYTES = 256 * 1024 };
 
-enum read_statement { READ_ID, READ_UID, READ_LOG, READ_SEQUENCE, READ_DUE };
-
 #define ROW_COLUMNS "uid,kind,id,name,created_ms,updated_ms,wake_ms,sequence,state"
+#define SUMMARY_COLUMNS "uid,kind,id,name,status,created_ms,updated_ms,parent,tags"
 static const char *const read_sqls[] = {
     [READ_ID] = "SELECT " ROW_COLUMNS " FROM instance WHERE id=?1",
     [READ_UID] = "SELECT " ROW_COLUMNS " FROM instance WHERE uid=?1",
@@ -24,6 +23,11 @@ static const char *const read_sqls[] = {
     [READ_SEQUENCE] = "SELECT sequence FROM instance WHERE uid=?1",
     [READ_DUE] = ("SELECT uid,wake_ms FROM instance WHERE wake_ms>=?1 AND wake_ms<?2 "
                   "ORDER BY wake_ms"),
+    [READ_NEWEST_UID] = "SELECT max(uid) FROM instance",
+    [READ_UID_FROM] = "SELECT uid,created_ms FROM instance WHERE uid>=?1 ORDER BY uid LIMIT 1",
+    [READ_SUMMARY] = "SELECT " SUMMARY_COLUMNS " FROM instance WHERE uid=?1",
+    [READ_SUMMARIES] = ("SELECT " SUMMARY_COLUMNS " FROM instance WHERE uid<?1 "
+                        "ORDER BY uid DESC"),
 };
 
 static int error_of(const struct connection *c, int result)
@@ -43,7 +47,7 @@ static int error_of(const struct connection *c, int result)
     return KS_E_IO;
 }
 
-static int failed(const struct connection *c, int result, char *ret_why, size_t why_size)
+int checkpoint_failed(const struct connection *c, int result, char *ret_why, size_t why_size)
 {
     connection_why(c, result, ret_why, why_size);
     return error_of(c, result);
@@ -51,19 +55,24 @@ static int failed(const struct connection *c, int result, char *ret_why, size_t 
 
 /* ---- opening ---- */
 
-/* One that cannot be opened now is not one that is not there: without it the journal's beginning
- * would be missed, and that be called damage. */
+/* One that cannot be read now is not one that is not there: without it the journal's beginning
+ * would be missed, and that be called damage. An empty one is none: a crash came before its first
+ * page. */
 static int look_for_file(const struct checkpoint *c, bool *ret_is_there, char *ret_why,
                          size_t why_size)
 {
+    struct env *env = c->env;
+    int64_t size = 0;
     int file;
-    int result = c->env->disk_open(c->env->self, c->path, DISK_READ, &file);
-    if (result == 0)
-        c->env->disk_close(c->env->self, file);
-    *ret_is_there = result == 0;
+    int result = env->disk_open(env->self, c->path, DISK_READ, &file);
+    if (result == 0) {
+        result = env->disk_size(env->self, file, &size);
+        env->disk_close(env->self, file);
+    }
+    *ret_is_there = size > 0;
     if (result == 0 || result == -ENOENT)
         return 0;
-    snprintf(ret_why, why_size, "the checkpoint %s cannot be opened: %s", c->path,
+    snprintf(ret_why, why_size, "the checkpoint %s cannot be read: %s", c->path,
              strerror(-result));
     return segment_error(result);
 }
@@ -73,7 +82,9 @@ static int read_meta(struct checkpoint *c)
     sqlite3_stmt *statement = NULL;
     int result = sqlite3_prepare_v2(c->writer.db, "SELECT key,value FROM meta", -1, &statement,
                                     NULL);
-    while (result == SQLITE_OK && (result = sqlite3_step(statement)) == SQLITE_ROW) {
+    if (result != SQLITE_OK)
+        return result;
+    while ((result = sqlite3_step(statement)) == SQLITE_ROW) {
         struct str key = connection_column_str(statement, 0);
         int64_t value = sqlite3_column_int64(statement, 1);
         if (str_is(key, STR("needed")))
@@ -86,7 +97,6 @@ static int read_meta(struct checkpoint *c)
             c->meta.time_ms = value;
         else if (str_is(key, STR("clean")))
             c->meta.clean = (uint64_t)value;
-        result = SQLITE_OK;
     }
     int end = sqlite3_finalize(statement);
     return result == SQLITE_DONE ? SQLITE_OK : end;
@@ -99,7 +109,7 @@ static int verify_at_open(struct checkpoint *c)
     int64_t pages;
     c->verified_pages = 0;
     int result = connection_number(&c->writer, "PRAGMA page_count", &pages);
-    if (result != SQLITE_OK || pages > VERIFY_AT_OPEN_PAGES)
+    if (result != SQLITE_OK || (pages > VERIFY_AT_OPEN_PAGES && c->settling == SETTLING_NONE))
         return result;
     result = checkpoint_settle(c);
     if (result != SQLITE_OK) {
@@ -160,11 +170,13 @@ static int open_existing(struct checkpoint *c, char *ret_why, size_t why_size)
         result = verify_at_open(c);
     if (result == SQLITE_OK)
         result = read_meta(c);
+    if (result == SQLITE_OK)
+        result = checkpoint_upgrade(c);
     if (result != SQLITE_OK)
-        return failed(&c->writer, result, ret_why, why_size);
+        return checkpoint_failed(&c->writer, result, ret_why, why_size);
     result = checkpoint_open_reader(c);
     if (result != SQLITE_OK)
-        return failed(&c->reader, result, ret_why, why_size);
+        return checkpoint_failed(&c->reader, result, ret_why, why_size);
     c->has_tables = true;
     return 0;
 }
@@ -221,6 +233,26 @@ static int copy_over_itself(struct env *env, const char *path)
     return result;
 }
 
+/* Whether a process ended while it settled; then the log is what it was, or nothing is opened. */
+static int find_settling(struct checkpoint *c, char *ret_why, size_t why_size)
+{
+    int result = settling_find(c->env, c->folder, &c->settling);
+    if (result == 0 && c->settling == SETTLING_NONE)
+        settling_end(c->env, c->folder);
+    if (result == 0)
+        return 0;
+    if (result == -EBADMSG) {
+        snprintf(ret_why, why_size,
+                 "the log of the checkpoint is damaged: %s-wal is not what was written, and a part "
+                 "of it is in the checkpoint already: restore a backup of the whole data folder",
+                 c->path);
+        return KS_E_DAMAGED;
+    }
+    snprintf(ret_why, why_size, "the log of the checkpoint cannot be read: %s-wal: %s", c->path,
+             strerror(-result));
+    return segment_error(result);
+}
+
 /* What a process leaves in the write-ahead log may be in the system's cache and nowhere else: after
  * a sync that failed the cache still shows what the disk does not have, and a later sync says that
  * all is well. Pages would be copied from there into the file and, the log gone with the cache, be
@@ -263,9 +295,15 @@ int checkpoint_open(struct checkpoint *c, struct env *env, const char *folder, c
     c->meta = (struct save_meta){.needed = 1, .next_uid = 1};
     bool is_there;
     int result = look_for_file(c, &is_there, ret_why, why_size);
-    if (result < 0 || !is_there)
+    if (result < 0)
         return result;
-    result = make_log_again(c, ret_why, why_size);
+    if (!is_there) {
+        settling_end(env, folder);
+        return 0;
+    }
+    result = find_settling(c, ret_why, why_size);
+    if (result == 0 && c->settling != SETTLING_WHOLE)
+        result = make_log_again(c, ret_why, why_size);
     return result == 0 ? open_existing(c, ret_why, why_size) : result;
 }
 
@@ -331,7 +369,8 @@ int checkpoint_load(struct checkpoint *c, struct str id, uint64_t uid, struct in
         return 0;
     sqlite3_stmt *statement = connection_statement(&c->reader, id.at ? READ_ID : READ_UID);
     if (!statement)
-        return failed(&c->reader, sqlite3_extended_errcode(c->reader.db), ret_why, why_size);
+        return checkpoint_failed(&c->reader, sqlite3_extended_errcode(c->reader.db), ret_why,
+                                 why_size);
     if (id.at)
         connection_bind_str(statement, 1, id);
     else
@@ -352,7 +391,7 @@ int checkpoint_load(struct checkpoint *c, struct str id, uint64_t uid, struct in
     sqlite3_reset(statement);
     if (result == SQLITE_OK || result == SQLITE_DONE)
         return 0;
-    return failed(&c->reader, result, ret_why, why_size);
+    return checkpoint_failed(&c->reader, result, ret_why, why_size);
 }
 
 int checkpoint_sequence(struct checkpoint *c, uint64_t uid, uint64_t *ret, char *ret_why,
@@ -372,11 +411,11 @@ int checkpoint_sequence(struct checkpoint *c, uint64_t uid, uint64_t *ret, char 
     }
     if (result == SQLITE_ROW || result == SQLITE_DONE)
         return 0;
-    return failed(&c->reader, sqlite3_extended_errcode(c->reader.db), ret_why, why_size);
+    return checkpoint_failed(&c->reader, sqlite3_extended_errcode(c->reader.db), ret_why, why_size);
 }
 
 int checkpoint_due(struct checkpoint *c, const struct due_range *range,
-                   void (*each)(void *ctx, const struct due *due), void *ctx, char *ret_why,
+                   bool (*each)(void *ctx, const struct due *due), void *ctx, char *ret_why,
                    size_t why_size)
 {
     if (!c->reader.db)
@@ -389,12 +428,16 @@ int checkpoint_due(struct checkpoint *c, const struct due_range *range,
         while ((result = sqlite3_step(statement)) == SQLITE_ROW) {
             struct due due = {.uid = (uint64_t)sqlite3_column_int64(statement, 0),
                               .wake_ms = sqlite3_column_int64(statement, 1)};
-            if (!uid_set_has(range->except[0], due.uid) && !uid_set_has(range->except[1], due.uid))
-                each(ctx, &due);
+            bool is_gone = uid_set_has(range->except[0], due.uid) ||
+                           uid_set_has(range->except[1], due.uid);
+            if (!is_gone && !each(ctx, &due)) {
+                result = SQLITE_DONE;
+                break;
+            }
         }
         sqlite3_reset(statement);
     }
     if (result == SQLITE_DONE)
         return 0;
-    return failed(&c->reader, sqlite3_extended_errcode(c->reader.db), ret_why, why_size);
+    return checkpoint_failed(&c->reader, sqlite3_extended_errcode(c->reader.db), ret_why, why_size);
 }

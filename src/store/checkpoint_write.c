@@ -1,6 +1,7 @@
 /* The tables, and the transaction that brings a save into them.
  *
  *     instance  a row an instance; what may be looked for has a column, its content is text
+ *     tag       the tags of instances once more, to find these by them
  *     log       orchestration: its history; entity: patches since its state was saved. In parts, in
  *               the order of `part`; bytes as in event.h and doc.h
  *     meta      numbers: needed, last, next_uid, time_ms, clean (save.h)
@@ -16,26 +17,34 @@
 
 /* The write-ahead log is settled when it has grown to this. */
 #define WAL_BYTES_MAX ((int64_t)64 * 1024 * 1024)
+#define WAL_HEADER_BYTES ((int64_t)32)
+#define WAL_FRAME_BYTES ((int64_t)24 + PAGE_BYTES)
 enum { VERIFY_SOME_PAGES = 8192 };
 
 enum write_statement {
+    DELETE_TAGS,
     DELETE_ROW,
     DELETE_LOG,
     INSERT_ROW,
     UPDATE_ROW,
+    INSERT_TAGS,
     INSERT_LOG,
     INSERT_FIRST_LOG,
     SET_META
 };
 
 const char *const checkpoint_write_sqls[] = {
+    [DELETE_TAGS] = ("DELETE FROM tag WHERE (name,value,uid) IN (SELECT t.key,t.value,i.uid "
+                     "FROM instance i,json_each(i.tags) t WHERE i.uid=?1)"),
     [DELETE_ROW] = "DELETE FROM instance WHERE uid=?1",
     [DELETE_LOG] = "DELETE FROM log WHERE uid=?1",
     [INSERT_ROW] = ("INSERT INTO instance(uid,kind,id,name,created_ms,status,updated_ms,wake_ms,"
-                    "sequence,state,input,output) VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12)"),
+                    "sequence,state,input,output,parent,tags) "
+                    "VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14)"),
     /* What is not given stays as it is. */
     [UPDATE_ROW] = ("UPDATE instance SET status=?6,updated_ms=?7,wake_ms=?8,sequence=?9,"
                     "state=coalesce(?10,state),input=coalesce(?11,input),output=?12 WHERE uid=?1"),
+    [INSERT_TAGS] = INSERT_TAGS_SQL,
     [INSERT_LOG] = ("INSERT INTO log(uid,part,bytes) VALUES(?1,"
                     "(SELECT coalesce(max(part),0)+1 FROM log WHERE uid=?1),?2)"),
     [INSERT_FIRST_LOG] = "INSERT INTO log(uid,part,bytes) VALUES(?1,1,?2)",
@@ -50,16 +59,16 @@ static const char schema[] =
     " id TEXT NOT NULL UNIQUE,"
     " kind TEXT NOT NULL," /* orchestration, entity */
     " name TEXT NOT NULL,"
-    " status TEXT NOT NULL," /* Running, Completed, Failed */
+    " status TEXT NOT NULL," /* Running, Completed, Failed, ... */
     " created_ms INTEGER NOT NULL,"
     " updated_ms INTEGER NOT NULL,"
     " wake_ms INTEGER,"           /* when a start has to look at it; 0: at once; NULL: never */
     " sequence INTEGER NOT NULL," /* the row is true up to this commit */
-    " parent TEXT,"
-    " tags TEXT,"
-    " input TEXT,"  /* JSON */
-    " output TEXT," /* JSON */
-    " state TEXT"   /* entity: JSON */
+    " parent TEXT,"               /* the id of who waits for it */
+    " tags TEXT,"                 /* JSON */
+    " input TEXT,"                /* JSON */
+    " output TEXT,"               /* JSON */
+    " state TEXT"                 /* entity: JSON */
     ") STRICT;"
     "CREATE INDEX instance_wake ON instance(wake_ms) WHERE wake_ms IS NOT NULL;"
     "CREATE TABLE log("
@@ -68,7 +77,7 @@ static const char schema[] =
     " bytes BLOB NOT NULL,"
     " PRIMARY KEY(uid,part)"
     ") STRICT;"
-    "CREATE TABLE meta(key TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT;"
+    "CREATE TABLE meta(key TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT;" QUERY_SCHEMA
     "PRAGMA user_version=1;"
     "COMMIT";
 
@@ -98,9 +107,15 @@ static int make_file(struct checkpoint *c)
     return result;
 }
 
+/* What is written down of the log has to be true until everything is in the file, and gone before
+ * anything new is in the log. A foreign reader may keep SQLite from copying all of it, or from
+ * cutting it off. */
 int checkpoint_settle(struct checkpoint *c)
 {
     int in_log = 0, copied = 0;
+    int begun = settling_begin(c->env, c->folder, SETTLING_ALL);
+    if (begun < 0)
+        return SQLITE_FULL; /* whatever it was: another time, then */
     int result = sqlite3_wal_checkpoint_v2(c->writer.db, NULL, SQLITE_CHECKPOINT_TRUNCATE, &in_log,
                                            &copied);
     if (result == SQLITE_OK && !c->is_dir_synced) {
@@ -108,6 +123,12 @@ int checkpoint_settle(struct checkpoint *c)
             die("the disk could not make the checkpoint %s last", c->path);
         c->is_dir_synced = true;
     }
+    bool is_all_copied = result == SQLITE_OK || (in_log >= 0 && in_log == copied);
+    if (begun && is_all_copied)
+        settling_end(c->env, c->folder);
+    if (!is_all_copied && in_log > 0 &&
+        settling_begin(c->env, c->folder, WAL_HEADER_BYTES + in_log * WAL_FRAME_BYTES) < 0)
+        die("what is in the log of the checkpoint %s cannot be written down", c->path);
     return result;
 }
 
@@ -139,7 +160,9 @@ static int delete_rows(struct checkpoint *c, const struct uid_set *deleted)
     for (size_t i = 0; i < deleted->slot_count && result == SQLITE_OK; i++) {
         if (!deleted->slots[i])
             continue;
-        result = run_with_uid(c, DELETE_ROW, deleted->slots[i]);
+        result = run_with_uid(c, DELETE_TAGS, deleted->slots[i]);
+        if (result == SQLITE_OK)
+            result = run_with_uid(c, DELETE_ROW, deleted->slots[i]);
         if (result == SQLITE_OK)
             result = run_with_uid(c, DELETE_LOG, deleted->slots[i]);
     }
@@ -152,15 +175,6 @@ static void bind_text_or_null(sqlite3_stmt *statement, int i, struct str s)
         connection_bind_str(statement, i, s);
     else
         sqlite3_bind_null(statement, i);
-}
-
-static const char *status_text(uint8_t status)
-{
-    static const char *const texts[] =
-        {[KS_PENDING] = "Pending",        [KS_RUNNING] = "Running", [KS_SUSPENDED] = "Suspended",
-         [KS_COMPLETED] = "Completed",    [KS_FAILED] = "Failed",   [KS_TERMINATED] = "Terminated",
-         [KS_QUARANTINED] = "Quarantined"};
-    return status < sizeof texts / sizeof texts[0] && texts[status] ? texts[status] : "Unknown";
 }
 
 static struct str take_text(const char **at, size_t len)
@@ -186,6 +200,18 @@ static int write_log(struct checkpoint *c, const struct save_row *row, struct st
     return connection_run(statement);
 }
 
+static int write_tags(struct checkpoint *c, const struct save_row *row, struct str tags)
+{
+    if (!row->is_new || !tags.len)
+        return SQLITE_OK;
+    sqlite3_stmt *statement = connection_statement(&c->writer, INSERT_TAGS);
+    if (!statement)
+        return statement_failed(c);
+    sqlite3_bind_int64(statement, 1, (int64_t)row->uid);
+    connection_bind_str(statement, 2, tags);
+    return connection_run(statement);
+}
+
 static int write_row(struct checkpoint *c, const struct save_row *row, const char *texts)
 {
     const char *at = texts + row->texts;
@@ -195,6 +221,8 @@ static int write_row(struct checkpoint *c, const struct save_row *row, const cha
     struct str log = take_text(&at, row->log_len);
     struct str input = take_text(&at, row->input_len);
     struct str output = take_text(&at, row->output_len);
+    struct str parent = take_text(&at, row->parent_len);
+    struct str tags = take_text(&at, row->tags_len);
     sqlite3_stmt *statement = connection_statement(&c->writer,
                                                    row->is_new ? INSERT_ROW : UPDATE_ROW);
     if (!statement)
@@ -206,8 +234,10 @@ static int write_row(struct checkpoint *c, const struct save_row *row, const cha
         connection_bind_str(statement, 3, id);
         connection_bind_str(statement, 4, name);
         sqlite3_bind_int64(statement, 5, row->created_ms);
+        bind_text_or_null(statement, 13, parent);
+        bind_text_or_null(statement, 14, tags);
     }
-    connection_bind_str(statement, 6, str_of(status_text(row->status)));
+    connection_bind_str(statement, 6, str_of(ks_status_name(row->status)));
     sqlite3_bind_int64(statement, 7, row->updated_ms);
     if (row->wake_ms == NEVER_MS)
         sqlite3_bind_null(statement, 8);
@@ -218,6 +248,8 @@ static int write_row(struct checkpoint *c, const struct save_row *row, const cha
     bind_text_or_null(statement, 11, input);
     bind_text_or_null(statement, 12, output);
     int result = connection_run(statement);
+    if (result == SQLITE_OK)
+        result = write_tags(c, row, tags);
     return result == SQLITE_OK ? write_log(c, row, log) : result;
 }
 

@@ -55,7 +55,7 @@ int connection_run(sqlite3_stmt *statement)
 {
     int result = sqlite3_step(statement);
     int reset = sqlite3_reset(statement);
-    return result == SQLITE_DONE || result == SQLITE_ROW ? SQLITE_OK : reset;
+    return result == SQLITE_DONE ? SQLITE_OK : reset;
 }
 
 int connection_exec(struct connection *c, const char *sql)

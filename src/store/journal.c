@@ -29,6 +29,7 @@
 #include <stdlib.h>
 
 enum { SAVE_COUNT = 1000, SAVE_BYTES = 2 << 20, RECORD_KEEP_BYTES = 8 << 20, WHY_MAX = 400 };
+enum { SEGMENTS_MANY = 8 }; /* each start begins one, so a round of saves is due then */
 #define RETRY_NS ((int64_t)1000000000)
 
 static const struct journal_options defaults = {.segment_bytes = (size_t)16 << 20,
@@ -162,13 +163,23 @@ static int journal_load_uid(struct store *s, uint64_t uid, struct instance **ret
 }
 
 static int journal_due(struct store *s, int64_t from_ms, int64_t until_ms,
-                       void (*each)(void *ctx, const struct due *due), void *ctx)
+                       bool (*each)(void *ctx, const struct due *due), void *ctx)
 {
     struct journal *j = of(s);
     struct due_range range = {.from_ms = from_ms,
                               .until_ms = until_ms,
                               .except = {&j->deleted, &j->save.deleted}};
     return checkpoint_due(&j->checkpoint, &range, each, ctx, s->why, sizeof s->why);
+}
+
+static int journal_query(struct store *s, const struct query *query, struct query_page *ret)
+{
+    struct journal *j = of(s);
+    struct newer newer = {.table = s->table,
+                          .deleted = {&j->deleted, &j->save.deleted},
+                          .save = &j->save,
+                          .next_uid = j->next_uid};
+    return checkpoint_query(&j->checkpoint, &newer, query, ret, s->why, sizeof s->why);
 }
 
 /* ---- saving ---- */
@@ -504,10 +515,13 @@ int store_journal_open(struct env *env, struct table *table, const char *folder,
     j->next_uid = recovered.next_uid;
     if (j->checkpoint.is_settled)
         segments_forget(&j->segments, j->checkpoint.meta.needed);
+    if (j->segments.count > SEGMENTS_MANY)
+        j->round_bytes = j->options.checkpoint_bytes;
     static const struct store_ops ops = {.commit = journal_commit,
                                          .load = journal_load,
                                          .load_uid = journal_load_uid,
                                          .due = journal_due,
+                                         .query = journal_query,
                                          .tick = journal_tick,
                                          .room = journal_room,
                                          .close = journal_close,

@@ -2,24 +2,27 @@
  * every changed instance at once, as the bytes a checkpoint would keep, so a load goes through the
  * same codec as on disk. */
 #include "base/die.h"
-#include "store/store.h"
+#include "store/walk.h"
 
 #include <stdlib.h>
 
 struct row {
     struct row *next_by_id, *next_by_uid;
+    struct row *newer, *older; /* by uid */
     uint64_t uid;
     enum instance_kind kind;
     struct buf id, name;
     int64_t created_ms, updated_ms, wake_ms;
     uint64_t sequence;
-    struct buf state, log;
+    ks_runtime_status status;
+    struct buf state, log, parent, tags;
 };
 
 struct memory_disk {
     struct row **by_id, **by_uid; /* chains; mask + 1 of them */
     size_t mask;
     size_t count;
+    struct row *newest;
     int64_t time_ms;
     uint64_t next_uid;
     uint64_t sequence;
@@ -100,6 +103,21 @@ static void grow(struct memory_disk *d)
     free(old.by_uid);
 }
 
+/* By uid; most often it is the newest. */
+static void row_line_up(struct memory_disk *d, struct row *row)
+{
+    struct row **at = &d->newest, *newer = NULL;
+    while (*at && (*at)->uid > row->uid) {
+        newer = *at;
+        at = &newer->older;
+    }
+    row->newer = newer;
+    row->older = *at;
+    if (row->older)
+        row->older->newer = row;
+    *at = row;
+}
+
 static struct row *row_new(struct memory_disk *d, const struct instance *inst)
 {
     grow(d);
@@ -110,6 +128,7 @@ static struct row *row_new(struct memory_disk *d, const struct instance *inst)
     buf_append(&row->id, inst->id, inst->id_len);
     buf_str(&row->name, inst->name);
     row_link(d, row);
+    row_line_up(d, row);
     d->count++;
     return row;
 }
@@ -120,6 +139,8 @@ static void row_free(struct row *row)
     buf_free(&row->name);
     buf_free(&row->state);
     buf_free(&row->log);
+    buf_free(&row->parent);
+    buf_free(&row->tags);
     free(row);
 }
 
@@ -136,6 +157,9 @@ static void row_delete(struct memory_disk *d, uint64_t uid)
     while (*at != row)
         at = &(*at)->next_by_uid;
     *at = row->next_by_uid;
+    *(row->newer ? &row->newer->older : &d->newest) = row->older;
+    if (row->older)
+        row->older->newer = row->newer;
     d->count--;
     row_free(row);
 }
@@ -153,11 +177,16 @@ static void save(struct memory_store *m, struct instance *inst, int64_t time_ms)
         row->state.len = 0;
         row->log.len = 0;
         buf_append(&row->state, image.state.at, image.state.len);
+        row->parent.len = 0;
+        row->tags.len = 0;
+        buf_append(&row->parent, image.parent.at, image.parent.len);
+        buf_append(&row->tags, image.tags.at, image.tags.len);
     }
     buf_append(&row->log, image.log.at, image.log.len);
     row->updated_ms = time_ms;
     row->wake_ms = instance_wake_ms(inst);
     row->sequence = m->disk->sequence;
+    row->status = inst->status;
     inst->updated_ms = time_ms;
     inst->last_sequence = m->disk->sequence;
     inst->is_known_to_checkpoint = true;
@@ -225,7 +254,7 @@ static int due_order(const void *a, const void *b)
 }
 
 static int memory_due(struct store *s, int64_t from_ms, int64_t until_ms,
-                      void (*each)(void *ctx, const struct due *due), void *ctx)
+                      bool (*each)(void *ctx, const struct due *due), void *ctx)
 {
     const struct memory_disk *d = ((struct memory_store *)s)->disk;
     struct due *dues = die_malloc(d->count * sizeof *dues);
@@ -235,9 +264,64 @@ static int memory_due(struct store *s, int64_t from_ms, int64_t until_ms,
             if (row->wake_ms >= from_ms && row->wake_ms < until_ms)
                 dues[count++] = (struct due){.uid = row->uid, .wake_ms = row->wake_ms};
     qsort(dues, count, sizeof *dues, due_order);
-    for (size_t i = 0; i < count; i++)
-        each(ctx, &dues[i]);
+    for (size_t i = 0; i < count && each(ctx, &dues[i]); i++)
+        ;
     free(dues);
+    return 0;
+}
+
+static int newest_first(const void *a, const void *b)
+{
+    const struct instance *const *x = a, *const *y = b;
+    return ((*x)->uid < (*y)->uid) - ((*x)->uid > (*y)->uid);
+}
+
+/* What the pass that is under way has changed. */
+static const struct instance **changed(const struct query *query)
+{
+    const struct instance **ret = die_malloc((query->change_count + 1) * sizeof *ret);
+    for (size_t i = 0; i < query->change_count; i++)
+        ret[i] = query->changes[i].inst;
+    qsort(ret, query->change_count, sizeof *ret, newest_first);
+    return ret;
+}
+
+static bool show_row(struct walk *w, const struct row *row)
+{
+    struct summary s = {.uid = row->uid,
+                        .kind = row->kind,
+                        .status = row->status,
+                        .id = view(&row->id),
+                        .name = view(&row->name),
+                        .created_ms = row->created_ms,
+                        .updated_ms = row->updated_ms,
+                        .parent = view(&row->parent)};
+    return walk_row(w, &s, view(&row->tags));
+}
+
+/* Rows, and where the pass has one that is newer or has no row yet, that. */
+static int memory_query(struct store *s, const struct query *query, struct query_page *ret)
+{
+    const struct instance **pass = changed(query);
+    const struct row *row = ((struct memory_store *)s)->disk->newest;
+    uint64_t below = query->below ? query->below : UINT64_MAX;
+    bool goes_on = true;
+    struct walk w;
+    walk_begin(&w, s->env, query, ret);
+    for (size_t i = 0; goes_on && (row || i < query->change_count);) {
+        const struct instance *inst = i < query->change_count ? pass[i] : NULL;
+        if (inst && row && inst->uid < row->uid)
+            inst = NULL;
+        uint64_t uid = inst ? inst->uid : row->uid;
+        if (uid < below && !uid_set_has(&w.gone, uid))
+            goes_on = inst ? walk_instance(&w, inst) : show_row(&w, row);
+        if (row && row->uid == uid)
+            row = row->older;
+        while (i < query->change_count && pass[i]->uid == uid)
+            i++;
+    }
+    walk_end(&w);
+    free(pass);
     return 0;
 }
 
@@ -270,6 +354,7 @@ static const struct store_ops memory_ops = {.commit = memory_commit,
                                             .load = memory_load,
                                             .load_uid = memory_load_uid,
                                             .due = memory_due,
+                                            .query = memory_query,
                                             .tick = memory_tick,
                                             .room = memory_room,
                                             .close = memory_close,

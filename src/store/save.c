@@ -2,6 +2,7 @@
 
 #include "base/die.h"
 
+#include <assert.h>
 #include <stdlib.h>
 
 /* Buffers that a large image has made larger than this are given back. */
@@ -29,6 +30,11 @@ static void take(struct save *save, struct instance *inst)
 {
     struct image image;
     struct save_row *row = row_add(save);
+    if (!inst->is_known_to_checkpoint) {
+        /* Lists rely on it: who has no row yet is newer than everybody who has one. */
+        assert(inst->uid > save->newest_uid);
+        save->newest_uid = inst->uid;
+    }
     instance_save(inst, &save->image, &image);
     *row = (struct save_row){.uid = inst->uid,
                              .sequence = inst->last_sequence,
@@ -45,13 +51,17 @@ static void take(struct save *save, struct instance *inst)
                              .state_len = image.state.len,
                              .log_len = image.log.len,
                              .input_len = image.input.len,
-                             .output_len = image.output.len};
+                             .output_len = image.output.len,
+                             .parent_len = image.parent.len,
+                             .tags_len = image.tags.len};
     buf_append(&save->texts, inst->id, row->id_len);
     buf_append(&save->texts, inst->name, row->name_len);
     buf_append(&save->texts, image.state.at, image.state.len);
     buf_append(&save->texts, image.log.at, image.log.len);
     buf_append(&save->texts, image.input.at, image.input.len);
     buf_append(&save->texts, image.output.at, image.output.len);
+    buf_append(&save->texts, image.parent.at, image.parent.len);
+    buf_append(&save->texts, image.tags.at, image.tags.len);
     inst->is_known_to_checkpoint = true;
     inst->is_being_saved = true;
 }

@@ -31,7 +31,7 @@ struct save_row {
     bool is_new; /* has no row yet */
     bool is_whole;
     size_t texts; /* where its texts begin; they follow each other in this order: */
-    size_t id_len, name_len, state_len, log_len, input_len, output_len;
+    size_t id_len, name_len, state_len, log_len, input_len, output_len, parent_len, tags_len;
 };
 
 struct save {
@@ -41,10 +41,11 @@ struct save {
     struct buf image;       /* used while taking */
     struct uid_set deleted; /* goes before the rows */
     struct save_meta meta;
-    bool is_to_settle; /* bring everything into the database file, synced, when written */
-    int result;        /* 0, or KS_E_FULL, KS_E_BUSY, KS_E_IO: nothing was written, try again */
-    bool is_settled;   /* it was brought there */
-    char why[512];     /* it was not written, or not settled; "" */
+    uint64_t newest_uid; /* that was ever taken here for its first row */
+    bool is_to_settle;   /* bring everything into the database file, synced, when written */
+    int result;          /* 0, or KS_E_FULL, KS_E_BUSY, KS_E_IO: nothing was written, try again */
+    bool is_settled;     /* it was brought there */
+    char why[512];       /* it was not written, or not settled; "" */
 };
 
 struct save_limits {

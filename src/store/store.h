@@ -3,7 +3,8 @@
  * The partition keeps instances in a table (table.h) and, once a pass, hands a store what changed:
  * a commit, all of it or nothing. When store_commit() has returned 0, it is on disk (or will be
  * when the ticket says so; the stores here are done when they return). The rest of the port is
- * small: load one instance, say which are due, tick for work in the background, close.
+ * small: load one instance, say which are due, list those that a filter takes, tick for work in the
+ * background, close.
  *
  *     store_open ---- recovers: the table then holds every instance whose newest state the
  *        |            checkpoint does not have; the others are loaded when somebody asks
@@ -23,6 +24,7 @@
 #define STORE_STORE_H
 
 #include "base/env.h"
+#include "core/filter.h"
 #include "core/table.h"
 
 enum {
@@ -72,13 +74,42 @@ struct due {
     int64_t wake_ms;
 };
 
+/* A page of the instances that a filter takes, the newest first: in the falling order of their uids,
+ * which is that of their creation and never changes. So a page goes on below the uid where the one
+ * before it ended: whatever comes, goes or changes meanwhile, none is seen twice, and none is missed
+ * that was there, and such, all the time.
+ *
+ * It sees every commit that was acknowledged, and the pass that is under way. It is the partition's
+ * thread that looks, so it looks at so many instances at most, for so long at most, and then the
+ * page is over, however much of it is empty. */
+enum {
+    QUERY_EXAMINE_MAX = 10000, /* instances looked at */
+    QUERY_MS_MAX = 10          /* or this long, give or take 64 instances */
+};
+struct query {
+    const ks_filter *filter;
+    uint64_t below;               /* only uids below this; 0: all */
+    bool is_count;                /* how many is all that is asked */
+    size_t limit;                 /* of instances in the page; not of a count */
+    size_t examine;               /* 0: QUERY_EXAMINE_MAX */
+    const struct change *changes; /* of the pass, not committed yet; logs do not count */
+    size_t change_count;
+    ks_arena *mem; /* the page goes there */
+};
+struct query_page {
+    struct summary *at; /* NULL of a count */
+    size_t count;
+    uint64_t below; /* where the next page begins; 0: that was the last */
+};
+
 struct store;
 struct store_ops {
     int (*commit)(struct store *s, const struct commit *commit, uint64_t *ret_sequence);
     int (*load)(struct store *s, struct str id, struct instance **ret);
     int (*load_uid)(struct store *s, uint64_t uid, struct instance **ret);
     int (*due)(struct store *s, int64_t from_ms, int64_t until_ms,
-               void (*each)(void *ctx, const struct due *due), void *ctx);
+               bool (*each)(void *ctx, const struct due *due), void *ctx);
+    int (*query)(struct store *s, const struct query *query, struct query_page *ret);
     void (*tick)(struct store *s);
     enum store_room (*room)(struct store *s);
     int (*close)(struct store *s);
@@ -119,11 +150,16 @@ static inline int store_load_uid(struct store *s, uint64_t uid, struct instance 
 }
 
 /* Saved instances whose wake time lies in [from_ms, until_ms), in that order; some may be in the
- * table meanwhile and newer there: the caller looks there first. */
+ * table meanwhile and newer there: the caller looks there first. Until `each` says false. */
 static inline int store_due(struct store *s, int64_t from_ms, int64_t until_ms,
-                            void (*each)(void *ctx, const struct due *due), void *ctx)
+                            bool (*each)(void *ctx, const struct due *due), void *ctx)
 {
     return s->ops->due(s, from_ms, until_ms, each, ctx);
+}
+
+static inline int store_query(struct store *s, const struct query *query, struct query_page *ret)
+{
+    return s->ops->query(s, query, ret);
 }
 
 /* After each pass, when idle, and after the done() of a job: starts or goes on with what happens in
