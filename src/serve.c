@@ -401,8 +401,8 @@ static unsigned raise_descriptors(void)
         return 0;
     if (limit.rlim_cur >= SERVER_CONNECTIONS + OWN_DESCRIPTORS)
         return 0;
-    return limit.rlim_cur > 2 * OWN_DESCRIPTORS ? (unsigned)limit.rlim_cur - OWN_DESCRIPTORS
-                                                : OWN_DESCRIPTORS / 2;
+    return limit.rlim_cur > (rlim_t)2 * OWN_DESCRIPTORS ? (unsigned)limit.rlim_cur - OWN_DESCRIPTORS
+                                                        : OWN_DESCRIPTORS / 2;
 }
 
 int serve(const struct options *options, const ks_function *functions)
