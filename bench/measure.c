@@ -46,6 +46,15 @@ void histogram_add(struct histogram *h, int64_t ns)
         h->max_ns = ns;
 }
 
+void histogram_merge(struct histogram *h, const struct histogram *more)
+{
+    for (size_t i = 0; i < HISTOGRAM_BUCKETS; i++)
+        h->buckets[i] += more->buckets[i];
+    h->count += more->count;
+    if (more->max_ns > h->max_ns)
+        h->max_ns = more->max_ns;
+}
+
 int64_t histogram_at(const struct histogram *h, double part)
 {
     uint64_t before = 0, wanted = (uint64_t)((double)h->count * part);
@@ -84,6 +93,10 @@ struct cost cost_of(pid_t pid)
         snprintf(path, sizeof path, "/proc/%d/task/%s/schedstat", (int)pid, task->d_name);
         int64_t ns = number_in(path, "");
         cost.cpu_ns += ns > 0 ? ns : 0;
+        snprintf(path, sizeof path, "/proc/%d/task/%s/status", (int)pid, task->d_name);
+        int64_t switches = number_in(path, "\nvoluntary_ctxt_switches:");
+        int64_t forced = number_in(path, "\nnonvoluntary_ctxt_switches:");
+        cost.switches += (switches > 0 ? switches : 0) + (forced > 0 ? forced : 0);
     }
     if (tasks)
         closedir(tasks);

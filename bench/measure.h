@@ -19,6 +19,7 @@ struct histogram {
 };
 
 void histogram_add(struct histogram *h, int64_t ns);
+void histogram_merge(struct histogram *h, const struct histogram *more);
 /* The value below which that part (0.5, 0.99) of all are; 0 when empty. */
 int64_t histogram_at(const struct histogram *h, double part);
 
@@ -28,6 +29,7 @@ struct cost {
     int64_t cpu_ns;
     int64_t written_bytes;
     int64_t resident_bytes;
+    int64_t switches; /* how often a thread of it was let go on, after it had waited or not */
 };
 struct cost cost_of(pid_t pid);
 

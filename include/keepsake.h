@@ -16,10 +16,15 @@
  *
  * Memory: every context has an arena, `mem`. Nothing is freed by hand; what a function was given
  * and what it made is gone when its step is over (an orchestration's: when it ends or is evicted).
+ * An orchestration runs on a stack of 64 KiB; large buffers belong into its arena.
  *
  * Errors are values. Readers of values accept NULL and errors, so a chain of calls needs one check
  * at its end. Sending never fails where it stands: the outbox keeps the first error and the step
  * as a whole fails, sending nothing.
+ *
+ * Limits: what is sent, passed on or returned has at most 1 MiB, nests at most 64 levels deep, and
+ * its strings are UTF-8; an id or a key has at most 256 bytes, a name 128. Beyond that the step
+ * fails.
  */
 #ifndef KEEPSAKE_H
 #define KEEPSAKE_H
@@ -62,6 +67,23 @@ ks_val *ks_object(ks_arena *mem);
 /* A failure with a type to test for and a message to read; returned, it fails the caller. */
 ks_val *ks_fail(ks_arena *mem, const char *type, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
+
+/* The types of the engine's own failures. */
+#define KS_ERROR_TIMEOUT "Timeout"                  /* took longer than it was given */
+#define KS_ERROR_HEARTBEAT "Heartbeat"              /* an activity was not heard of */
+#define KS_ERROR_CANCELED "Canceled"                /* ks_cancel() */
+#define KS_ERROR_TERMINATED "Terminated"            /* a sub-orchestration was */
+#define KS_ERROR_ALREADY_EXISTS "AlreadyExists"     /* a sub-orchestration's id is taken */
+#define KS_ERROR_MISSING_FUNCTION "MissingFunction" /* the table has none of that name */
+#define KS_ERROR_NON_DETERMINISM "NonDeterminism"   /* the code did not make that history */
+#define KS_ERROR_BAD_SEND "BadSend"                 /* an id, name or value beyond its limits */
+#define KS_ERROR_BAD_LOCK "BadLock"                 /* what a critical section does not allow */
+#define KS_ERROR_BAD_OPERATION "BadOperation"       /* an entity changed or sent what it cannot */
+#define KS_ERROR_BAD_REQUEST "BadRequest"           /* no HTTP request that can be sent */
+#define KS_ERROR_UNREACHABLE "Unreachable"          /* nobody answered it */
+#define KS_ERROR_HTTP "Http"                        /* answered with 429 or 5xx: "Http503" */
+#define KS_ERROR_BAD_ANSWER "BadAnswer"             /* the answer is none, or cannot be kept */
+#define KS_ERROR_BAD_JSON "Json"                    /* ks_parse_json(): the text is none */
 
 /* Add to a value that is being built; each returns the array or object. A NULL val is null; a key
  * that is there already gets the new value. The val is shared, not copied. */
@@ -123,7 +145,9 @@ typedef struct ks_start_options {
 void ks_start_with(ks_outbox *out, const char *orchestration, const char *id, const ks_val *input,
                    const ks_start_options *how);
 
-/* What an operator does to an instance, on its way like any other message. */
+/* What an operator does to an instance, on its way like any other message. When an HTTP function
+ * sends it, or an event, to an instance that cannot take it, the answer is a refusal instead: 404,
+ * there is none; 410, it is over; 409, it stands otherwise. Others find a line in the log. */
 void ks_terminate(ks_outbox *out, const char *id, const char *reason, bool with_children);
 void ks_suspend(ks_outbox *out, const char *id, const char *reason);
 /* One that is suspended, or was quarantined: set aside, since the process died three times while it
@@ -179,15 +203,15 @@ typedef struct ks_retry {
     int64_t max_ms;           /* the longest pause */
     int64_t total_ms;         /* no attempt begins later than this after the first */
     double jitter;            /* 0 .. 1: up to this part of a pause is taken off, at random */
-    const char *final_errors; /* types that are not tried again: "BadRequest,NotFound" */
-    int64_t timeout_ms;       /* of each attempt; then it failed with "Timeout" */
-    int64_t heartbeat_ms;     /* without ks_heartbeat() for this long: failed with "Heartbeat" */
+    const char *final_errors; /* types that are not tried again: "NotFound," KS_ERROR_BAD_ANSWER */
+    int64_t timeout_ms;       /* of each attempt; then it failed with KS_ERROR_TIMEOUT */
+    int64_t heartbeat_ms;     /* so long without ks_heartbeat(): failed with KS_ERROR_HEARTBEAT */
 } ks_retry;
 
 ks_task *ks_call(ks_orch *o, const char *activity, const ks_val *input);
 ks_task *ks_call_with(ks_orch *o, const char *activity, const ks_val *input, const ks_retry *how);
-/* Another orchestration, and its result; id NULL: one is made. To start one without waiting:
- * ks_start(). */
+/* Another orchestration, and its result; id NULL: one is made. An attempt whose time limit is over
+ * is terminated, with its children. To start one without waiting: ks_start(). */
 ks_task *ks_sub(ks_orch *o, const char *orchestration, const char *id, const ks_val *input);
 ks_task *ks_sub_with(ks_orch *o, const char *orchestration, const char *id, const ks_val *input,
                      const ks_retry *how);
@@ -203,8 +227,10 @@ ks_task *ks_event(ks_orch *o, const char *name);
     (ks_task *[]){__VA_ARGS__}, sizeof((ks_task *[]){__VA_ARGS__}) / sizeof(ks_task *)
 ks_task *ks_any_of(ks_orch *o, ks_task *const *tasks, size_t n);
 ks_task *ks_all_of(ks_orch *o, ks_task *const *tasks, size_t n);
-/* A timer or event that is no longer waited for: it fails with "Canceled". One that is done stays
- * as it is, and so does any other kind of task. */
+/* Nobody waits for it any more: unless it is done, it fails with KS_ERROR_CANCELED. A timer does
+ * not fire, nothing is tried again, a sub-orchestration is terminated with its children. An
+ * activity that runs goes on to its end, but what it sends is dropped; an entity's operation is
+ * done all the same. A group or a lock stays as it is. */
 void ks_cancel(ks_task *task);
 
 /* Wait for the result. If the task failed, so does the orchestration, here and now. */
@@ -218,15 +244,16 @@ const ks_val *ks_await_event(ks_orch *o, const char *name, int64_t until_ms,
                              const ks_val *otherwise);
 
 /* A critical section: from when the task is done to ks_unlock(), or the end of the orchestration
- * however it ends, nobody else's operations on these entities are done. Within it only they may be
- * called, only others signaled, and no further section or sub-orchestration begun. */
+ * however it ends, nobody else's operations on these entities are done. In it they may be called,
+ * others signaled; anything else that could wait for somebody who waits for them, and a call before
+ * the task is done, fails with KS_ERROR_BAD_LOCK. */
 #define ks_lock(o, ...) \
     ks_lock_all((o), (ks_ref[]){__VA_ARGS__}, sizeof((ks_ref[]){__VA_ARGS__}) / sizeof(ks_ref))
 ks_task *ks_lock_all(ks_orch *o, const ks_ref *entities, size_t n);
 void ks_unlock(ks_orch *o);
 
 /* Begin again with a new input and an empty history: for what never ends. Events nobody waited for
- * yet are kept; tasks are not. */
+ * yet are kept; tasks and locks are not. */
 _Noreturn void ks_continue_as_new(ks_orch *o, const ks_val *input);
 /* What whoever looks at the instance sees; up to 64 KiB. */
 void ks_set_status(ks_orch *o, const ks_val *status);
@@ -242,17 +269,18 @@ typedef struct ks_http_request {
     const char *url;       /* of http or https */
     const ks_val *headers; /* an object of strings */
     const ks_val *body;    /* a string as it is, anything else as JSON */
-    int64_t timeout_ms;    /* of each exchange, 30 s; then it failed with "Timeout" */
+    int64_t timeout_ms;    /* of each exchange, 30 s; then it failed with KS_ERROR_TIMEOUT */
     int64_t total_ms;      /* of the whole call, with its polls and pauses; no limit */
     const ks_retry *retry; /* of each exchange; once */
     bool no_polling;       /* a 202 is the answer */
 } ks_http_request;
 
-/* The answer: {"status": 200, "headers": {"content-type": ...}, "body": "..."}. Failures are the
- * statuses 429 and 5xx ("Http503"), no answer ("Unreachable", "Timeout"), and one that is none, not
- * UTF-8 or over 1 MiB ("BadAnswer"). A 202 with a Location is polled there, when Retry-After says
- * or every 30 s, until the answer is another. A GET follows redirects, up to five. All attempts
- * have the same Idempotency-Key, unless the headers bring one. */
+/* The answer: {"status": 200, "headers": {"content-type": ...}, "body": "..."}. It fails when the
+ * status is 429 or 5xx, when nobody answers in time, when the answer is not UTF-8 or over 1 MiB. A
+ * Retry-After of 429 or 503 makes the pause before the next attempt longer, up to the policy's
+ * max_ms, or an hour. A 202 with a Location is polled there, when Retry-After says or every 30 s,
+ * until the answer is another. A GET follows redirects, up to five. All attempts have the same
+ * Idempotency-Key, unless the headers bring one. */
 ks_task *ks_call_http(ks_orch *o, const ks_http_request *request);
 
 /* ---- activities ---------------------------------------------------------------------------- */
@@ -286,12 +314,15 @@ typedef struct ks_entity {
     int64_t now_ms;
 } ks_entity;
 
-/* Change the state. A path names a member, or goes deeper with slashes: "items", "box/0/label".
- * Appending and adding cost the same however large the state is. Objects on the way are made. */
+/* Change the state. A path names a member, or goes deeper with slashes: "items", "box/0/label"; ""
+ * is all of it. Appending and adding cost the same however large the state is. Objects on the way
+ * are made. */
 void ks_set(ks_entity *e, const char *path, const ks_val *val);
 void ks_append(ks_entity *e, const char *path, const ks_val *val); /* missing: an empty array */
 void ks_add(ks_entity *e, const char *path, int64_t n);            /* missing: 0 */
 void ks_remove(ks_entity *e, const char *path);
+/* A key that may be any text, as a part of a path: / becomes ~1, ~ becomes ~0. */
+char *ks_path_key(ks_arena *mem, const char *key);
 /* The whole entity goes when the operation is over. */
 void ks_delete(ks_entity *e);
 /* Call another entity: the result, or the error, comes back as the argument of the operation
@@ -329,7 +360,8 @@ ks_runtime_status ks_status(ks_http *h, const char *id);
 const ks_val *ks_output(ks_http *h, const char *id);            /* result or error; else NULL */
 const ks_val *ks_custom_status(ks_http *h, const char *id);     /* NULL when none was set */
 const ks_val *ks_input(ks_http *h, const char *id);
-const ks_val *ks_history(ks_http *h, const char *id);           /* an array of events */
+/* An array of events: {"type", "time"?, "id"?, "name"?, ..., and "value" or "error"}. */
+const ks_val *ks_history(ks_http *h, const char *id);
 const ks_val *ks_state(ks_http *h, ks_ref entity);              /* NULL when missing */
 
 /* Instances, the newest first: {"instances": [{"id", "kind", "name", "status", "created",
@@ -356,7 +388,7 @@ int ks_reply_problem(ks_http *h, int status, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 void ks_reply_header(ks_http *h, const char *name, const char *value);
 /* The answer is the result of an entity's operation, as JSON, when it is done; an error is a
- * problem with status 422. Not of a function that is KS_IDEMPOTENT. */
+ * problem with status 422. A function that is KS_IDEMPOTENT cannot: 500. */
 int ks_reply_result(ks_http *h, ks_ref entity, const char *operation, const ks_val *arg);
 
 /* ---- live: server-sent events about an entity ----------------------------------------------- */
@@ -395,9 +427,10 @@ typedef enum ks_setting_type { KS_AS_TEXT, KS_AS_DURATION, KS_AS_URL } ks_settin
 /* A file for browsers, embedded in the program (tools/embed makes a table of them); it is served
  * under headers that allow no script, style or connection but the program's own. */
 typedef struct ks_page {
-    const char *path;        /* "/style.css"; NULL ends the table */
+    const char *path;        /* "/mark.svg"; NULL ends the table */
     const char *content_type;
     const char *etag;        /* without quotes; another one when the bytes are others */
+    const char *style;       /* the hash of its <style>, "sha256-..."; NULL when it has none */
     const void *bytes, *gzip;
     size_t len, gzip_len;
 } ks_page;

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #define EXCUSE_NS (40000 * MS_NS)
+enum { NEVER_MS_OR_SO = 1 << 30 };
 enum { HEAP_MAX_BYTES = 96 << 20, DISK_MAX_BYTES = 256 << 20 };
 
 struct chaos {
@@ -20,6 +21,8 @@ struct chaos {
     int64_t last_clock_ms;        /* of the engine, as last seen */
     bool is_running, was_own_end;
     enum death last_end;
+    bool has_lost; /* power, or who knows what, since a process was up */
+    int64_t last_end_ns;
     bool is_trial;     /* a bit was flipped in a copy */
     char refusal[600]; /* of the last start */
 };
@@ -56,7 +59,11 @@ static void draw_limits(struct sim *s)
     w->options.segment_bytes = ONE_OF(s, 128u << 10, 32u << 10, 64u << 10, 512u << 10);
     w->options.first_bytes = ONE_OF(s, 32u << 10, 8u << 10, 16u << 10);
     w->options.checkpoint_bytes = ONE_OF(s, 256u << 10, 1, 8u << 10, 64u << 10);
-    w->options.checkpoint_ms = ONE_OF(s, 10000, 1, 1000, 60000);
+    w->options.checkpoint_ms = ONE_OF(s, 10000, 1, 1000, 60000, NEVER_MS_OR_SO);
+    if (w->options.checkpoint_ms == NEVER_MS_OR_SO) { /* most recoveries are by the journal alone */
+        w->options.checkpoint_bytes = 16 << 20;
+        w->options.segment_bytes = 256 << 10;
+    }
 }
 
 void chaos_draw_swarm(struct sim *s)
@@ -78,6 +85,8 @@ void chaos_draw_swarm(struct sim *s)
     w->may_flip = draw(s, 2);
     w->may_jump = draw(s, 2);
     w->may_close = draw(s, 2);
+    w->may_lie = once_in(s, 8);
+    w->may_starve = once_in(s, 4);
     w->are_writes_odd = once_in(s, 4);
     w->slow_once_in = ONE_OF(s, 0, 0, 50, 1000);
     w->evict_once_in = ONE_OF(s, 0, 1, 2, 10);
@@ -110,6 +119,7 @@ void chaos_calm(struct sim *s)
 {
     s->is_calm = true;
     memset(&s->disk.faults, 0, sizeof s->disk.faults);
+    heap_fail_in(0);
     s->process->ends_in = 0;
     s->chaos->last_fault_ns = s->now_ns;
     sim_forget(s, EV_CRASH);
@@ -119,7 +129,18 @@ void chaos_calm(struct sim *s)
 
 static enum death how_to_end(struct sim *s)
 {
-    return draw(s, 100) >= 100 - s->swarm.power_percent ? DEATH_POWER : DEATH_KILLED;
+    uint32_t percent = s->swarm.power_percent;
+    if (s->chaos->was_own_end && percent)
+        percent = 70; /* what a failed sync left in the cache is at stake */
+    return draw(s, 100) >= 100 - percent ? DEATH_POWER : DEATH_KILLED;
+}
+
+static void end_at_call(struct sim *s, uint32_t most, enum death how)
+{
+    struct process *p = s->process;
+    p->ends_with_names = once_in(s, 4);
+    p->ends_in = 1 + draw(s, p->ends_with_names ? 3 : most);
+    p->ends_how = how;
 }
 
 static void crash(struct sim *s)
@@ -132,21 +153,32 @@ static void crash(struct sim *s)
     if (s->swarm.may_close && once_in(s, 4)) {
         process_close(s);
     } else if (draw(s, 100) >= 100 - s->swarm.crash_at_call_percent) {
-        p->ends_in = 1 + draw(s, 40);
-        p->ends_how = how;
+        end_at_call(s, 40, how);
     } else {
         process_end(s, how);
     }
 }
 
-enum fault { F_NONE, F_SYNC, F_SYNC_DIR, F_WRITE, F_READ, F_FULL, F_JUMP, FAULTS };
+enum fault {
+    F_NONE,
+    F_SYNC,
+    F_SYNC_DIR,
+    F_WRITE,
+    F_READ,
+    F_FULL,
+    F_JUMP,
+    F_LIE,
+    F_STARVE,
+    FAULTS
+};
 
 static bool may(const struct sim *s, enum fault fault)
 {
     const struct swarm *w = &s->swarm;
     const bool is_allowed[FAULTS] = {
         [F_SYNC] = w->may_fail_sync, [F_SYNC_DIR] = w->may_fail_sync, [F_WRITE] = w->may_fail_write,
-        [F_READ] = w->may_fail_read, [F_FULL] = w->may_be_full,       [F_JUMP] = w->may_jump};
+        [F_READ] = w->may_fail_read, [F_FULL] = w->may_be_full,       [F_JUMP] = w->may_jump,
+        [F_LIE] = w->may_lie,        [F_STARVE] = w->may_starve};
     return is_allowed[fault];
 }
 
@@ -179,6 +211,12 @@ static void fault(struct sim *s)
     case F_JUMP:
         s->wall_ahead_ms += ((int64_t)draw(s, 7200) - 3600) * (once_in(s, 4) ? 100000 : 1000);
         PROBE("wall clock jumped");
+        break;
+    case F_LIE:
+        f->lie_sync = 1 + draw(s, 20);
+        break;
+    case F_STARVE:
+        heap_fail_in(1 + draw(s, once_in(s, 2) ? 100 : 5000));
         break;
     case F_NONE:
     case FAULTS:
@@ -216,11 +254,32 @@ static bool pick_last_record(struct sim *s, const struct disk_name **ret_name, s
     return true;
 }
 
+/* In the checkpoint's log, which may have been on its way into the checkpoint. */
+static bool pick_of_log(struct sim *s, const struct disk_name **ret_name, size_t *ret_byte)
+{
+    const struct disk *d = &s->disk;
+    for (size_t i = 0; i < d->shown.count; i++) {
+        const struct disk_name *name = &d->shown.at[i];
+        size_t len = d->nodes[name->node].shown.len;
+        if (!strstr(name->path, "-wal") || !len)
+            continue;
+        *ret_name = name;
+        *ret_byte = draw(s, (uint32_t)len);
+        return true;
+    }
+    return false;
+}
+
 static void pick_byte(struct sim *s, const struct disk_name **ret_name, size_t *ret_byte)
 {
     const struct disk *d = &s->disk;
-    if (once_in(s, 3) && pick_last_record(s, ret_name, ret_byte)) {
+    uint32_t where = draw(s, 4);
+    if (where == 3 && pick_last_record(s, ret_name, ret_byte)) {
         PROBE("a bit of the last record flipped");
+        return;
+    }
+    if (where == 2 && pick_of_log(s, ret_name, ret_byte)) {
+        PROBE("a bit of the checkpoint's log flipped");
         return;
     }
     *ret_name = &d->shown.at[draw(s, (uint32_t)d->shown.count)];
@@ -231,30 +290,54 @@ static void pick_byte(struct sim *s, const struct disk_name **ret_name, size_t *
         *ret_byte = draw(s, 4096) + (len / 4096 > 1 ? 4096 * (size_t)draw(s, 2) : 0);
 }
 
-/* Whatever is flipped, in a copy of the disk: refused by name, or nothing is different. */
-static void try_flipped(struct sim *s)
+/* A bit flips, a block was written to the wrong place, or to none. False: not this time. */
+static bool damage(struct sim *s)
+{
+    struct disk *d = &s->disk;
+    const struct disk_name *name, *from;
+    size_t byte, from_byte;
+    pick_byte(s, &name, &byte);
+    size_t len = d->nodes[name->node].shown.len;
+    uint32_t how = draw(s, 4);
+    if (byte >= len)
+        return false;
+    if (how < 2) {
+        tell(s, "trial: bit flipped at %zu of %s", byte, name->path);
+        disk_flip(d, name->node, byte, draw(s, 8));
+        return true;
+    }
+    byte -= byte % 4096;
+    if (how == 2) {
+        tell(s, "trial: block lost at %zu of %s", byte, name->path);
+        disk_misplace(d, name->node, byte, NULL, 0);
+        PROBE("a block was lost");
+        return true;
+    }
+    pick_byte(s, &from, &from_byte);
+    from_byte -= from_byte % 4096;
+    tell(s, "trial: block at %zu of %s is at %zu of %s", from_byte, from->path, byte, name->path);
+    disk_misplace(d, name->node, byte, &d->nodes[from->node], from_byte);
+    PROBE("a block was written to the wrong place");
+    return true;
+}
+
+/* In a copy of the disk: refused by name, or nothing is different. */
+static void try_damaged(struct sim *s)
 {
     struct chaos *c = s->chaos;
     struct disk *d = &s->disk;
     disk_tidy(d);
     struct disk_copy *copy = disk_copy(d);
-    const struct disk_name *name;
     struct disk_faults faults = d->faults;
     int64_t last_clock_ms = c->last_clock_ms;
     enum death last_end = c->last_end;
-    size_t byte;
-    pick_byte(s, &name, &byte);
-    size_t len = d->nodes[name->node].shown.len;
-    /* Not in the checkpoint's log: docs/RELIABILITY.md, what is open. */
-    if (byte < len && !strstr(name->path, "-wal")) {
-        tell(s, "trial: bit flipped at %zu of %s", byte, name->path);
-        disk_flip(d, name->node, byte, draw(s, 8));
+    if (damage(s)) {
         c->is_trial = true;
         c->refusal[0] = 0;
         memset(&d->faults, 0, sizeof d->faults);
         model_trial(s, true);
         if (process_start(s)) {
-            PROBE("a flipped bit changed nothing");
+            PROBE("a damage changed nothing");
             model_audit(s, true);
             programs_audit(s);
             if (s->process->is_up)
@@ -276,20 +359,48 @@ static void try_flipped(struct sim *s)
     sim_forget(s, EV_START);
 }
 
+/* A sync had lied when the last process ended: what it said was on disk may not be. It is refused by
+ * name, or all that is there is what was there at some time. The run ends with it. */
+static _Noreturn void end_after_lie(struct sim *s)
+{
+    s->process->ends_in = 0;
+    memset(&s->disk.faults, 0, sizeof s->disk.faults);
+    s->chaos->is_trial = true;
+    s->chaos->refusal[0] = 0;
+    if (process_start(s)) {
+        PROBE("a lie of the disk left something older");
+        model_after_lie(s);
+    } else if (!is_by_name(s->chaos->refusal)) {
+        violated(s, "what a lie had lost was refused, but not by name: %s", s->chaos->refusal);
+    } else {
+        PROBE("a lie of the disk was refused by name");
+    }
+    run_over(s);
+}
+
+/* Only if all is known, and nothing else was wrong: a last record whose mark could not be written,
+ * or was lost with the power, may be damaged and nobody can tell. */
+static bool may_try(const struct sim *s)
+{
+    const struct chaos *c = s->chaos;
+    return !s->is_calm && s->swarm.may_flip && c->last_end == DEATH_KILLED && s->stats.starts &&
+           !c->has_lost && !model_is_unknown(s) && !programs_are_unknown(s) && s->disk.shown.count > 3 &&
+           c->last_end_ns - c->last_fault_ns > 1000 * MS_NS;
+}
+
 static void start(struct sim *s)
 {
     struct process *p = s->process;
     if (p->is_up)
         return;
-    if (!s->is_calm && s->swarm.may_flip && s->chaos->last_end == DEATH_KILLED && s->stats.starts &&
-        !model_is_unknown(s) && !programs_are_unknown(s) && s->disk.shown.count > 3 &&
-        once_in(s, 4))
-        try_flipped(s);
+    if (s->disk.did.lies)
+        end_after_lie(s);
+    if (may_try(s) && once_in(s, 4))
+        try_damaged(s);
     /* Troubles that follow each other are those that nobody thought of. */
     uint32_t times = s->chaos->was_own_end ? 2 : 4;
     if (!s->is_calm && s->swarm.crash_at_call_percent && once_in(s, times)) {
-        p->ends_in = 1 + draw(s, 30);
-        p->ends_how = how_to_end(s);
+        end_at_call(s, 30, how_to_end(s));
         PROBE("crash armed during recovery");
     }
     if (process_start(s)) {
@@ -353,7 +464,10 @@ static void start_later(struct sim *s, int64_t least_ms)
 void chaos_process_over(struct sim *s, enum death how, const char *why)
 {
     struct chaos *c = s->chaos;
-    bool has_reason = has_failed(&s->disk.did, &c->did_at_start);
+    bool is_starved = heap_has_failed();
+    bool has_reason = is_starved || has_failed(&s->disk.did, &c->did_at_start);
+    if (is_starved)
+        PROBE("an allocation failed");
     look_for_faults(s);
     if (c->is_running) {
         int64_t clock_ms = c->clock_ms + (s->now_ns - c->clock_ns) / MS_NS + 1;
@@ -361,8 +475,10 @@ void chaos_process_over(struct sim *s, enum death how, const char *why)
         c->last_clock_ms = clock_ms;
     }
     c->is_running = false;
+    c->last_end_ns = s->now_ns;
     c->was_own_end = how == DEATH_OWN;
     c->last_end = how == DEATH_OWN ? DEATH_POWER : how; /* after a failed sync, who knows */
+    c->has_lost |= c->last_end == DEATH_POWER && !c->is_trial;
     if (c->is_trial) {
         if (how == DEATH_OWN)
             snprintf(c->refusal, sizeof c->refusal, "%s", why);
@@ -376,7 +492,8 @@ void chaos_process_over(struct sim *s, enum death how, const char *why)
 void chaos_refused(struct sim *s, const char *why)
 {
     struct chaos *c = s->chaos;
-    bool has_reason = has_failed(&s->disk.did, &c->did) || s->disk.faults.is_full;
+    bool has_reason = heap_has_failed() || has_failed(&s->disk.did, &c->did) ||
+                      s->disk.faults.is_full;
     look_for_faults(s);
     if (c->is_trial) {
         snprintf(c->refusal, sizeof c->refusal, "%s", why);
@@ -405,6 +522,7 @@ void chaos_started(struct sim *s)
     int64_t wall_ms = FIRST_WALL_MS + s->now_ns / MS_NS + s->wall_ahead_ms;
     look_for_faults(s);
     c->did_at_start = s->disk.did;
+    c->has_lost &= c->is_trial;
     c->clock_ms = process_clock_ms(s);
     c->clock_ns = s->now_ns;
     c->is_running = true;

@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { REQUESTS_MAX = 512, CLIENTS_MAX = 16, OPEN_RECENT = 8 };
+enum { REQUESTS_MAX = 4096, CLIENTS_MAX = 16, OPEN_RECENT = 8 };
 
 struct request {
     bool is_used, is_sent, is_answered, is_awaited;
@@ -242,8 +242,11 @@ bool clients_ask(struct sim *s, const struct op *op)
     r->is_awaited = true;
     r->is_sent = true;
     bool is_up = process_request(s, r, &r->http);
-    while (is_up && !r->is_answered)
+    while (is_up && !r->is_answered) {
         is_up = process_round(s);
+        sim_do_jobs(s);
+        is_up = is_up && s->process->is_up;
+    }
     r->is_used = false;
     return is_up && r->is_answered;
 }

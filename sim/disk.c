@@ -407,8 +407,9 @@ int disk_sync(struct disk *d, int file)
         log_lose(n);
         return -EIO;
     }
-    if (goes_off(&d->faults.lie_sync)) {
+    if (n->log_count && goes_off(&d->faults.lie_sync)) {
         d->did.lies++;
+        trace(d, "sync", d->files[file], 0, 0, " LIES");
         log_lose(n);
         return 0;
     }

@@ -125,8 +125,11 @@ void disk_tidy(struct disk *d);
 void disk_process_over(struct disk *d);
 /* So is the system. */
 void disk_power_lost(struct disk *d);
-/* Flips a bit of a file, in both images. Undone by a second time. */
+/* Flips a bit of a file, in both images. */
 void disk_flip(struct disk *d, int node, size_t byte, unsigned bit);
+/* A block of a file is another one, or (from is NULL) zeros. The offsets lie in the files. */
+void disk_misplace(struct disk *d, int node, size_t offset, const struct disk_node *from,
+                   size_t from_offset);
 /* What all files take, as shown. */
 size_t disk_bytes_shown(const struct disk *d);
 

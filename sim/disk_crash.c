@@ -13,6 +13,7 @@ void disk_names_apply(struct disk_names *names, const struct disk_change *c);
 bool disk_is_in(const char *path, const char *folder);
 
 /* How a power loss treats what was not synced. */
+enum { BLOCK_BYTES = 4096 };
 enum mood { LOSE_ALL, KEEP_ALL, KEEP_FIRST, KEEP_SOME, TEAR_SOME, MOODS };
 
 static void put_sector(struct disk *d, struct disk_node *n, const uint8_t *bytes, size_t len,
@@ -170,6 +171,22 @@ void disk_flip(struct disk *d, int node, size_t byte, unsigned bit)
         n->shown.at[byte] ^= (uint8_t)(1u << bit);
     if (byte < n->durable.len)
         n->durable.at[byte] ^= (uint8_t)(1u << bit);
+}
+
+static void misplace(struct disk_bytes *to, size_t offset, const uint8_t block[BLOCK_BYTES])
+{
+    for (size_t i = 0; i < BLOCK_BYTES && offset + i < to->len; i++)
+        to->at[offset + i] = block[i];
+}
+
+void disk_misplace(struct disk *d, int node, size_t offset, const struct disk_node *from,
+                   size_t from_offset)
+{
+    uint8_t block[BLOCK_BYTES] = {0};
+    for (size_t i = 0; from && i < BLOCK_BYTES && from_offset + i < from->shown.len; i++)
+        block[i] = from->shown.at[from_offset + i];
+    misplace(&d->nodes[node].shown, offset, block);
+    misplace(&d->nodes[node].durable, offset, block);
 }
 
 size_t disk_bytes_shown(const struct disk *d)

@@ -40,6 +40,8 @@ static struct {
     bool is_process;
     struct piece *first;
     size_t count, bytes, peak_bytes;
+    uint64_t fails_in;
+    bool has_failed;
     struct stack stacks[STACKS_MAX];
     size_t stack_count;
 } heap;
@@ -113,6 +115,26 @@ static void unlink_piece(struct piece *p)
     heap.bytes -= p->size;
 }
 
+void heap_fail_in(uint64_t n)
+{
+    heap.fails_in = n;
+}
+
+bool heap_has_failed(void)
+{
+    bool has_failed = heap.has_failed;
+    heap.has_failed = false;
+    return has_failed;
+}
+
+static bool fails(void)
+{
+    if (!heap.is_process || !heap.fails_in || --heap.fails_in)
+        return false;
+    heap.has_failed = true;
+    return true;
+}
+
 static void *begin(struct piece *p, size_t size)
 {
     or_end(p);
@@ -125,12 +147,12 @@ static void *begin(struct piece *p, size_t size)
 
 void *__wrap_malloc(size_t size)
 {
-    return begin(__real_malloc(sizeof(struct piece) + size), size);
+    return fails() ? NULL : begin(__real_malloc(sizeof(struct piece) + size), size);
 }
 
 void *__wrap_calloc(size_t n, size_t size)
 {
-    return begin(__real_calloc(1, sizeof(struct piece) + n * size), n * size);
+    return fails() ? NULL : begin(__real_calloc(1, sizeof(struct piece) + n * size), n * size);
 }
 
 void __wrap_free(void *at)
@@ -149,6 +171,8 @@ void *__wrap_realloc(void *at, size_t size)
         return __wrap_malloc(size);
     struct piece *p = (struct piece *)at - 1;
     bool is_process = p->back;
+    if (fails())
+        return NULL;
     if (is_process)
         unlink_piece(p);
     p = or_end(__real_realloc(p, sizeof *p + size));
@@ -169,6 +193,7 @@ void heap_drop(void)
     heap.count = 0;
     heap.bytes = 0;
     heap.peak_bytes = 0;
+    heap.fails_in = 0;
     for (size_t i = 0; i < heap.stack_count; i++)
         heap.stacks[i].is_used = false;
 }

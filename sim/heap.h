@@ -14,11 +14,16 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 void heap_enter(void);
 void heap_leave(void);
 /* The process is gone. */
 void heap_drop(void);
+
+/* Its n-th allocation from now gives NULL; 0: none does. Whether one did since it was asked last. */
+void heap_fail_in(uint64_t n);
+bool heap_has_failed(void);
 
 /* What it holds now, and the most it ever held since heap_drop(). */
 size_t heap_bytes(void);

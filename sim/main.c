@@ -2,7 +2,8 @@
  *     --first                              no further than the first seed that fails
  *     --trace                              tells the story
  *     --shrink SECONDS --save FILE         makes the first tape that fails short, and keeps it
- *     --tape FILE ...                      runs kept tapes; --all: those that must pass
+ *     --tape FILE ...                      runs kept tapes
+ *     --tapes FOLDER                       all in a folder
  *     --twins                              each seed resident and replayed: no difference
  *     --probes                             what was reached; fails when a listed probe was not
  */
@@ -10,6 +11,7 @@
 #include "sim/probe.h"
 #include "sim/shrink.h"
 
+#include <glob.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,6 +25,7 @@ static struct {
     const char *save;
     char **tapes;
     int tape_count;
+    glob_t folder;
     bool is_first, is_tracing, is_once, has_probes, are_twins;
 } opt = {.seed = 1, .seeds = 1, .hours = 1};
 static uint64_t seed_now;
@@ -30,7 +33,7 @@ static uint64_t seed_now;
 static void usage(void)
 {
     fputs("sim [--seed N] [--seeds COUNT] [--hours H] [--trace] [--once] [--twins] [--probes]\n"
-          "    [--shrink SECONDS] [--save FILE] [--tape FILE...]\n",
+          "    [--shrink SECONDS] [--save FILE] [--tapes FOLDER] [--tape FILE...]\n",
           stderr);
     exit(64);
 }
@@ -50,6 +53,18 @@ static bool flag(const char *text)
     else
         return false;
     return true;
+}
+
+static void list_tapes(const char *folder)
+{
+    char pattern[256];
+    snprintf(pattern, sizeof pattern, "%s/*.tape", folder);
+    if (glob(pattern, 0, NULL, &opt.folder) != 0) {
+        fprintf(stderr, "sim: there is no tape in %s\n", folder);
+        exit(66);
+    }
+    opt.tapes = opt.folder.gl_pathv;
+    opt.tape_count = (int)opt.folder.gl_pathc;
 }
 
 static void parse(int argc, char **argv)
@@ -74,7 +89,9 @@ static void parse(int argc, char **argv)
             opt.tapes = argv + i;
             opt.tape_count = argc - i;
             return;
-        } else
+        } else if (strcmp(name, "--tapes") == 0)
+            list_tapes(value);
+        else
             usage();
     }
 }
@@ -84,7 +101,7 @@ static void on_signal(int number)
 {
     char text[256];
     int len = snprintf(text, sizeof text,
-                       "seed %llu: signal %d\n  again by: build/release/sim/sim "
+                       "seed %llu: signal %d\n  again by: build/release/sim "
                        "--seed %llu --hours %g --trace\n",
                        (unsigned long long)seed_now, number, (unsigned long long)seed_now,
                        opt.hours);
@@ -130,7 +147,7 @@ static bool run(struct run_options *options, struct sim_stats *sum)
         run_again(options, &first);
     if (first.violation[0])
         printf(
-            "seed %llu: %s\n  again by: build/release/sim/sim --seed %llu --hours %g%s --trace\n",
+            "seed %llu: %s\n  again by: build/release/sim --seed %llu --hours %g%s --trace\n",
             (unsigned long long)options->seed, first.violation, (unsigned long long)options->seed,
             options->hours, opt.are_twins ? " --twins" : "");
     if (first.violation[0] && opt.shrink_s > 0) {
@@ -140,7 +157,7 @@ static bool run(struct run_options *options, struct sim_stats *sum)
         shrink(options, opt.shrink_s);
         printf("  %zu draws made %zu\n", first.tape_len, options->tape_len);
         if (opt.save && tape_save(opt.save, options, first.violation))
-            printf("  again by: build/release/sim/sim --trace --tape %s\n", opt.save);
+            printf("  again by: build/release/sim --trace --tape %s\n", opt.save);
         exit(1);
     }
     sim_free(first.tape);
@@ -199,12 +216,14 @@ int main(int argc, char **argv)
     clock_t from = clock();
     if (opt.tape_count)
         failed = run_tapes(&sum);
-    for (uint64_t i = 0; i < opt.seeds && !opt.tape_count && !(opt.is_first && failed); i++) {
-        struct run_options options = {.seed = opt.seed + i, .hours = opt.hours};
+    uint64_t runs = (uint64_t)opt.tape_count;
+    for (; runs < opt.seeds && !opt.tape_count && !(opt.is_first && failed); runs++) {
+        struct run_options options = {.seed = opt.seed + runs, .hours = opt.hours};
         failed += !run(&options, &sum);
     }
-    report(&sum, (double)(clock() - from) / CLOCKS_PER_SEC,
-           opt.tape_count ? (uint64_t)opt.tape_count : opt.seeds, failed);
+    report(&sum, (double)(clock() - from) / CLOCKS_PER_SEC, runs, failed);
     size_t missed = opt.has_probes ? probe_report() : 0;
+    printf("%llu passed, %llu failed\n", (unsigned long long)(runs - failed),
+           (unsigned long long)(failed + missed));
     return failed || missed ? 1 : 0;
 }

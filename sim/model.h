@@ -27,7 +27,7 @@ enum op_kind { OP_OPEN, OP_ADD, OP_FINISH, OP_PEEK, OP_STATS, OP_NOISE, OP_APP }
 /* What a request asks for. */
 struct op {
     enum op_kind kind;
-    bool is_post, is_probe, is_head;
+    bool is_post, is_probe, is_head, is_after_lie;
     int registry; /* in the model; -1: one that never was */
     uint32_t item;
     uint32_t key; /* 0: none */
@@ -55,6 +55,8 @@ void model_unknown(struct sim *s);
 
 /* Asks a process that has just started for everything that matters; is_all: for all there is. */
 void model_audit(struct sim *s, bool is_all);
+/* A disk had lied: what is there has to be what was there at some time. */
+void model_after_lie(struct sim *s);
 /* Everything has had its time: nothing may be open any more. */
 void model_end(struct sim *s);
 

@@ -12,7 +12,7 @@ mkdir -p "$tree/build"
 cp -r "$root"/{src,sim,apps,include,Makefile} "$tree"
 grep -q sim/sim.mk "$tree/Makefile" && makefiles= || makefiles="-f Makefile -f sim/sim.mk"
 # shellcheck disable=SC2086 # words
-build() { make -C "$tree" $makefiles V=release build/release/sim/sim >"$root/build/mutants/log" 2>&1; }
+build() { make -C "$tree" $makefiles V=release build/release/sim >"$root/build/mutants/log" 2>&1; }
 build || { cat "$root/build/mutants/log"; exit 1; }
 missed=0
 { echo "| Mutant | What is wrong | Caught by seed | CPU s | How |"; echo "|---|---|---|---|---|"; } >"$table"
@@ -23,7 +23,7 @@ while IFS='|' read -r name file why; do
     elif ! build; then
         echo "$name: does not build"; head -5 "$root/build/mutants/log"; missed=$((missed + 1))
     else
-        sim=build/release/sim/sim
+        sim=build/release/sim
         seed=
         code=0
         if compgen -G "$root/sim/tapes/*.tape" >/dev/null; then

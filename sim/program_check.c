@@ -60,7 +60,7 @@ static void made(struct check *c, int node)
         size_t k = c->wait_count[n->n]++;
         c->waits[n->n][k].node = node;
     }
-    for (int child = n->first; child >= 0; child = c->p->nodes[child].next)
+    for (int child = n->kind == NODE_SUB ? -1 : n->first; child >= 0; child = c->p->nodes[child].next)
         made(c, child);
 }
 
@@ -76,16 +76,106 @@ static void claimed_event(struct check *c, int node, bool is_canceled, int64_t v
     }
 }
 
+static bool has_to_fail(const struct node *n)
+{
+    return (n->kind == NODE_CALL && n->flags & PROGRAM_FAILS) ||
+           (n->kind == NODE_ASK && telling_fails(n->n));
+}
+
 static void check_task(struct check *c, int node);
+static void check_list(struct check *c, int first);
+
+/* All attempts were made, with their pauses, or one did well. */
+static void check_policy(struct check *c, struct node *n)
+{
+    bool is_well = take(c, 'c');
+    if (is_well && number(c) != 2 * n->n + 1)
+        wrong(c, "an activity gave something else");
+    n->is_seen = is_well;
+    if (is_well && n->flags & PROGRAM_FAILS)
+        wrong(c, "an activity did well that fails");
+    if (is_well)
+        return;
+    bool is_late = n->flags & PROGRAM_LIMITED && (take(c, 'T') || take(c, 'H'));
+    if (!is_late) {
+        need(c, '!');
+        if (number(c) != n->n)
+            wrong(c, "another activity failed");
+    }
+    if (!is_late && !(n->flags & PROGRAM_FAILS) &&
+        !(n->flags & PROGRAM_LIMITED && n->flags & PROGRAM_FLAKY))
+        wrong(c, "an activity failed that was to be tried again");
+    if (c->end_ms < c->now_ms + POLICY_PAUSES_MS)
+        wrong(c, "it was given up before all attempts were made");
+}
+
+static void check_web(struct check *c, const struct node *n)
+{
+    static const char *const errors[WEB_KINDS] = {[WEB_BUSY] = "WHttp503",
+                                                  [WEB_AWAY] = "WUnreachable"};
+    const char *error = errors[n->flags];
+    if (error && strncmp(c->at, error, strlen(error)) == 0) {
+        c->at += strlen(error);
+        return;
+    }
+    need(c, 'w');
+    if (error || number(c) != n->n)
+        wrong(c, "a server answered something else");
+    if (n->flags == WEB_LATER && c->end_ms < c->now_ms + 1000)
+        wrong(c, "it was asked again before the time it gave");
+}
+
+/* Its own statements, in its own time. */
+static void check_sub(struct check *c, const struct node *n)
+{
+    int64_t now_ms = c->now_ms, end_ms = c->end_ms;
+    int64_t fails_at = program_fails_at(c->p, n->first);
+    if (fails_at >= 0) {
+        need(c, '!');
+        if (number(c) != fails_at)
+            wrong(c, "a child failed by something else");
+        return;
+    }
+    need(c, 's');
+    need(c, '(');
+    c->now_ms = number(c);
+    if (c->now_ms < now_ms)
+        wrong(c, "a child began before its parent");
+    need(c, '|');
+    check_list(c, n->first);
+    need(c, ')');
+    if (c->now_ms > end_ms)
+        wrong(c, "a child ended after its parent had its result");
+    c->now_ms = now_ms;
+    c->end_ms = end_ms;
+}
+
+/* Nobody was heard in between. */
+static void check_lock(struct check *c, const struct node *n)
+{
+    need(c, 'L');
+    int64_t before = number(c);
+    need(c, ',');
+    int64_t first = number(c);
+    need(c, ',');
+    int64_t second = number(c);
+    need(c, ',');
+    int64_t after = number(c);
+    bool is_heard = !telling_fails(n->n);
+    if (first != (is_heard ? before : -1) || (second >= 0) != is_heard ||
+        after != before + is_heard)
+        wrong(c, "somebody else was heard in a critical section");
+    if (c->end_ms < c->now_ms + 50)
+        wrong(c, "a timer in a critical section was early");
+}
 
 static void check_group(struct check *c, const struct node *n)
 {
     struct node *nodes = c->p->nodes;
     if (n->kind == NODE_ALL) {
         int failing = n->first;
-        if (*c->at == '!') { /* the first of its calls that was to fail; all are over */
-            while (failing >= 0 &&
-                   !(nodes[failing].kind == NODE_CALL && nodes[failing].flags & PROGRAM_FAILS))
+        if (*c->at == '!') { /* the first that was to fail; all are over */
+            while (failing >= 0 && !has_to_fail(&nodes[failing]))
                 failing = nodes[failing].next;
             c->at++;
             if (failing < 0 || number(c) != nodes[failing].n)
@@ -143,14 +233,34 @@ static void check_task(struct check *c, int node)
         need(c, 'e');
         claimed_event(c, node, false, number(c));
         return;
+    case NODE_ASK:
+        need(c, telling_fails(n->n) ? '!' : 'k');
+        if (telling_fails(n->n) ? number(c) != n->n : number(c) < 0)
+            wrong(c, "a cell answered something else");
+        return;
+    case NODE_POLICY:
+        check_policy(c, n);
+        return;
+    case NODE_WEB:
+        check_web(c, n);
+        return;
+    case NODE_SUB:
+        check_sub(c, n);
+        return;
     case NODE_ANY:
     case NODE_ALL:
     case NODE_RACE:
         check_group(c, n);
         return;
+    case NODE_LOCK:
+        check_lock(c, n);
+        return;
     case NODE_TRY:
     case NODE_AWAIT:
     case NODE_SIGNAL:
+    case NODE_LATER:
+    case NODE_NOTE:
+    case NODE_ANEW:
         break;
     }
     wrong(c, "this is no task");
@@ -183,14 +293,36 @@ static void check_events(struct check *c)
 static void check_late(struct check *c, int task)
 {
     const struct node *n = &c->p->nodes[task];
-    if (n->kind == NODE_TIMER && c->end_ms > model_latest_ms(c->s, c->now_ms + n->n))
+    if (n->kind == NODE_TIMER && !c->p->was_managed &&
+        c->end_ms > model_latest_ms(c->s, c->now_ms + n->n))
         wrong(c, "a timer was late, and nothing held it up");
 }
 
-static int64_t time_ahead(struct check *c)
+/* One claim for each statement that waits. */
+static void check_list(struct check *c, int first)
 {
-    const char *at = strchr(c->at, '@');
-    return at ? strtoll(at + 1, NULL, 10) : -1;
+    struct program *p = c->p;
+    bool is_anew = false; /* then the statement began a little later than the last one ended */
+    for (int i = first; i >= 0; i = p->nodes[i].next) {
+        enum node_kind kind = p->nodes[i].kind;
+        is_anew |= kind == NODE_ANEW;
+        if (kind != NODE_TRY && kind != NODE_AWAIT && kind != NODE_LOCK)
+            continue;
+        int task = kind == NODE_LOCK ? i : p->nodes[i].first;
+        made(c, task);
+        c->end_ms = number(c);
+        need(c, ':');
+        if (c->end_ms < c->now_ms)
+            wrong(c, "its time went back");
+        int64_t end_ms = c->end_ms;
+        check_task(c, task);
+        if (!is_anew)
+            check_late(c, task);
+        is_anew = false;
+        need(c, ';');
+        c->now_ms = end_ms;
+        c->s->stats.claims++;
+    }
 }
 
 void program_check(struct sim *s, struct program *p, const char *output)
@@ -202,23 +334,10 @@ void program_check(struct sim *s, struct program *p, const char *output)
     c.at = output;
     c.all = output;
     c.now_ms = number(&c);
+    if (c.now_ms < p->due_ms)
+        wrong(&c, "it began before its time");
     need(&c, '|');
-    for (int i = p->first; i >= 0; i = p->nodes[i].next) {
-        int task = p->nodes[i].first;
-        if (p->nodes[i].kind == NODE_SIGNAL)
-            continue;
-        made(&c, task);
-        c.end_ms = time_ahead(&c);
-        if (c.end_ms < c.now_ms)
-            wrong(&c, "its time went back");
-        check_task(&c, task);
-        check_late(&c, task);
-        need(&c, '@');
-        (void)number(&c);
-        need(&c, ';');
-        c.now_ms = c.end_ms;
-        s->stats.claims++;
-    }
+    check_list(&c, p->first);
     if (*c.at)
         wrong(&c, "it says more than it did");
     check_events(&c);

@@ -3,7 +3,7 @@
 #include "sim/clients.h"
 #include "sim/heap.h"
 #include "sim/process.h"
-#include "sim/program.h"
+#include "sim/program_told.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,7 +12,8 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
-enum what { WHAT_RUN, WHAT_RAISE, WHAT_LOOK, WHAT_CELL };
+enum what { WHAT_RUN, WHAT_RAISE, WHAT_LOOK, WHAT_CELL, WHAT_MANAGE };
+enum verb { SUSPEND, RESUME, REWIND, TERMINATE, PURGE };
 enum { PROGRAMS_MAX = 100000 };
 
 struct programs {
@@ -22,10 +23,9 @@ struct programs {
     struct {
         int64_t n;
         uint64_t key;
-    } * ran; /* by hash of n */
+    } * ran, *keys; /* by n, by key */
     size_t ran_mask;
-    int64_t *cells[CELLS]; /* what each has, as last looked at */
-    size_t cell_count[CELLS], cell_cap[CELLS];
+    struct cells cells;
 };
 
 struct programs *programs_new(struct sim *s)
@@ -34,6 +34,7 @@ struct programs *programs_new(struct sim *s)
     struct programs *all = sim_zalloc(sizeof *all);
     all->ran_mask = (1 << 16) - 1;
     all->ran = sim_zalloc((all->ran_mask + 1) * sizeof all->ran[0]);
+    all->keys = sim_zalloc((all->ran_mask + 1) * sizeof all->keys[0]);
     return all;
 }
 
@@ -46,9 +47,10 @@ void programs_free(struct programs *all)
         sim_free(all->at[i]);
     }
     for (int k = 0; k < CELLS; k++)
-        sim_free(all->cells[k]);
+        sim_free(all->cells.at[k]);
     sim_free(all->at);
     sim_free(all->ran);
+    sim_free(all->keys);
     sim_free(all);
 }
 
@@ -61,22 +63,37 @@ int64_t programs_activity_ms(struct sim *s)
     return 1 + (int64_t)draw(s, s->swarm.activity_ms);
 }
 
-void programs_ran(struct sim *s, int64_t n, const char *key)
+void programs_due(struct sim *s, int64_t due_ms, int64_t now_ms)
+{
+    if (now_ms < due_ms)
+        violated(s, "a cell was told at %lld what was not to come before %lld", (long long)now_ms,
+                 (long long)due_ms);
+    PROBE("a cell was told later");
+}
+
+bool programs_ran(struct sim *s, int64_t n, const char *key)
 {
     struct programs *all = s->programs;
-    size_t number = (size_t)(n / 100);
+    size_t number = (size_t)(n / PROGRAM_NUMBERS);
     uint64_t hash = XXH3_64bits(key, strlen(key));
     if (number >= all->count || all->at[number]->is_gone)
         violated(s, "an activity ran for a program that never was: p%zu", number);
-    if (all->at[number]->is_tentative && !s->process->is_up)
-        return;
-    size_t i = (size_t)n & all->ran_mask;
-    if (all->ran[i].n == n && all->ran[i].key != hash)
+    if (all->at[number]->is_tentative)
+        violated(s, "an activity ran before the commit that scheduled it: %lld", (long long)n);
+    size_t i = (size_t)n & all->ran_mask, k = hash & all->ran_mask;
+    bool ran_before = all->ran[i].n == n && all->ran[i].key;
+    if (ran_before && all->ran[i].key != hash)
         violated(s, "activity %lld ran again under another key: %s", (long long)n, key);
-    if (all->ran[i].n == n)
+    if (all->keys[k].key == hash && all->keys[k].n != n)
+        violated(s, "activity %lld ran under the key of %lld: %s", (long long)n,
+                 (long long)all->keys[k].n, key);
+    if (ran_before)
         PROBE("activity ran again");
     all->ran[i].n = n;
     all->ran[i].key = hash;
+    all->keys[k].n = n;
+    all->keys[k].key = hash;
+    return ran_before;
 }
 
 /* ---- asking ---- */
@@ -116,23 +133,40 @@ bool programs_pick(struct sim *s, struct op *ret)
         s->stats.programs++;
         return true;
     }
-    if (what >= 2)
+    bool is_raise = what >= 2;
+    if (once_in(s, 8)) {
+        static const enum verb verbs[] = {SUSPEND, RESUME, RESUME, RESUME, REWIND, TERMINATE};
+        int program = pick_program(s);
+        bool is_over = all->at[program]->is_over && !all->at[program]->is_over_tentative;
+        *ret = op_of(WHAT_MANAGE, program, is_over && draw(s, 2) ? PURGE : verbs[draw(s, 6)], true);
+        is_raise = false;
+    } else if (is_raise)
         *ret = op_of(WHAT_RAISE, pick_program(s), draw(s, EVENT_NAMES), true);
     else if (what == 1)
         *ret = op_of(WHAT_CELL, (int)draw(s, CELLS), 0, false);
     else
         *ret = op_of(WHAT_LOOK, pick_program(s), 0, false);
-    if (what >= 2)
+    if (is_raise)
         ret->n += ++all->next_event * EVENT_NAMES;
     return true;
 }
 
 void programs_write(struct sim *s, const struct op *op, char *target, size_t size, struct buf *body)
 {
+    static const char *const verbs[] = {[SUSPEND] = "suspend",
+                                        [RESUME] = "resume",
+                                        [REWIND] = "rewind",
+                                        [TERMINATE] = "terminate",
+                                        [PURGE] = "purge"};
+    const struct program *p = op->item == WHAT_RUN ? s->programs->at[op->registry] : NULL;
     switch ((enum what)op->item) {
     case WHAT_RUN:
-        snprintf(target, size, "/api/Run/p%d", op->registry);
-        program_write(s->programs->at[op->registry], body);
+        snprintf(target, size, "/api/Run/p%d?wait=%lld%s", op->registry, (long long)p->wait_ms,
+                 p->is_version_1 ? "&version=1" : "");
+        program_write(p, body);
+        break;
+    case WHAT_MANAGE:
+        snprintf(target, size, "/api/Manage/%s/p%d", verbs[op->n], op->registry);
         break;
     case WHAT_RAISE:
         snprintf(target, size, "/api/Raise/p%d/E%lld?n=%lld", op->registry,
@@ -149,9 +183,30 @@ void programs_write(struct sim *s, const struct op *op, char *target, size_t siz
 
 /* ---- answers ---- */
 
+static void is_over(struct sim *s, struct program *p)
+{
+    int64_t fails_at = program_fails_at(p, p->first);
+    p->is_failed = p->output[0] == 'F';
+    p->is_terminated = p->output[0] == 'X';
+    if (p->is_terminated && !p->may_be_terminated)
+        violated(s, "program p%d was terminated by nobody", p->number);
+    if (p->is_terminated)
+        return;
+    if (p->is_failed != (fails_at >= 0) ||
+        (p->is_failed && (strncmp(p->output, "FOops:", 6) != 0 ||
+                          strtoll(p->output + 6, NULL, 10) != fails_at)))
+        violated(s, "program p%d has to %s: %s", p->number, fails_at < 0 ? "do well" : "fail",
+                 p->output);
+    if (!p->is_failed)
+        program_check(s, p, p->output + 1);
+}
+
 static void looked(struct sim *s, struct program *p, const struct answer *a)
 {
     if (a->status == 404) {
+        p->is_purged |= p->may_be_purged;
+        if (p->is_purged || p->is_purge_tentative)
+            return;
         if (!p->is_gone && !p->is_unknown)
             violated(s, "program p%d is gone", p->number);
         p->is_gone = true;
@@ -159,11 +214,19 @@ static void looked(struct sim *s, struct program *p, const struct answer *a)
         return;
     }
     p->is_unknown = false;
+    p->may_be_purged = false;
+    if (p->is_purged)
+        violated(s, "program p%d is there again, after it was forgotten", p->number);
     if (p->is_gone)
         violated(s, "program p%d is there, and was never started", p->number);
     if (a->body[0] == 'R') {
+        int64_t stage = strtoll(a->body + 1, NULL, 10);
         if (p->is_over)
             violated(s, "program p%d goes on after its end", p->number);
+        if (stage < p->stage)
+            violated(s, "program p%d was at its statement %lld, and is at %lld", p->number,
+                     (long long)p->stage, (long long)stage);
+        p->tentative_stage = stage;
         return;
     }
     if (p->is_over && strcmp(p->output, a->body) != 0)
@@ -176,12 +239,7 @@ static void looked(struct sim *s, struct program *p, const struct answer *a)
     p->over_generation = s->process->generation;
     p->output = sim_malloc(a->len + 1);
     memcpy(p->output, a->body, a->len + 1);
-    p->is_failed = a->body[0] == 'F';
-    if (p->is_failed && strncmp(a->body, "FOops:", 6) != 0)
-        violated(s, "program p%d failed: %s", p->number, a->body);
-    p->failed_at = p->is_failed ? strtoll(a->body + 6, NULL, 10) : 0;
-    if (!p->is_failed)
-        program_check(s, p, a->body + 1);
+    is_over(s, p);
 }
 
 static void raised(struct sim *s, struct program *p, const struct op *op, const struct answer *a)
@@ -200,9 +258,30 @@ static void raised(struct sim *s, struct program *p, const struct op *op, const 
     p->raised_count[name]++;
 }
 
+/* Whatever comes of it may have been there before it is known to be. */
+static void managed(struct sim *s, struct program *p, const struct op *op, const struct answer *a)
+{
+    if (a->status != 200 && a->status != 404 && a->status != 410)
+        violated(s, "an operator was answered %d", a->status);
+    p->was_managed = true;
+    p->may_be_terminated |= op->n == TERMINATE;
+    p->rewinds += op->n == REWIND;
+    if (op->n == PURGE && a->status == 200) {
+        p->is_purge_tentative |= p->is_over;
+        p->may_be_purged |= !p->is_over; /* it was rewound meanwhile */
+    }
+    if (op->n == REWIND && p->is_over && p->is_failed) { /* and has to fail again */
+        PROBE("a program was rewound");
+        p->is_over = false;
+        p->stage = 0;
+        sim_free(p->output);
+        p->output = NULL;
+    }
+}
+
 static void cell_has(struct sim *s, int cell, const struct answer *a)
 {
-    struct programs *all = s->programs;
+    struct cells *cells = &s->programs->cells;
     int64_t sum = strtoll(a->body, NULL, 10), real = 0;
     const char *at = strchr(a->body, '[');
     size_t n = 0;
@@ -211,15 +290,15 @@ static void cell_has(struct sim *s, int cell, const struct answer *a)
         int64_t value = strtoll(at + 1, &end, 10);
         if (end == at + 1)
             break;
-        if (n == all->cell_cap[cell]) {
-            all->cell_cap[cell] = all->cell_cap[cell] ? all->cell_cap[cell] * 2 : 64;
-            all->cells[cell] = sim_realloc(all->cells[cell], all->cell_cap[cell] * sizeof(int64_t));
+        if (n == cells->cap[cell]) {
+            cells->cap[cell] = cells->cap[cell] ? cells->cap[cell] * 2 : 64;
+            cells->at[cell] = sim_realloc(cells->at[cell], cells->cap[cell] * sizeof(int64_t));
         }
-        all->cells[cell][n++] = value;
+        cells->at[cell][n++] = value;
         real += value;
         at = end;
     }
-    all->cell_count[cell] = n;
+    cells->count[cell] = n;
     if (real != sum)
         violated(s, "cell %d says %lld, and what it was told adds up to %lld", cell, (long long)sum,
                  (long long)real);
@@ -240,6 +319,9 @@ void programs_answer(struct sim *s, const struct op *op, const struct answer *a)
     if ((enum what)op->item == WHAT_RUN) {
         p->is_gone = false;
         p->is_tentative = true;
+        p->due_ms = strtoll(a->body, NULL, 10);
+    } else if ((enum what)op->item == WHAT_MANAGE) {
+        managed(s, p, op, a);
     } else if ((enum what)op->item == WHAT_RAISE) {
         raised(s, p, op, a);
     } else {
@@ -277,6 +359,12 @@ static void settle(struct sim *s, enum verdict verdict)
             p->output = NULL;
         }
         p->is_over_tentative = false;
+        p->is_purged |= p->is_purge_tentative && verdict == IS_THERE;
+        p->may_be_purged |= p->is_purge_tentative && verdict == IS_UNKNOWN;
+        p->is_purge_tentative = false;
+        if (verdict == IS_THERE && p->tentative_stage > p->stage)
+            p->stage = p->tentative_stage;
+        p->tentative_stage = 0;
     }
 }
 
@@ -299,7 +387,7 @@ bool programs_are_unknown(const struct sim *s)
 {
     const struct programs *all = s->programs;
     for (size_t i = all->count > 64 ? all->count - 64 : 0; i < all->count; i++)
-        if (all->at[i]->is_unknown)
+        if (all->at[i]->is_unknown || all->at[i]->may_be_purged)
             return true;
     return false;
 }
@@ -336,9 +424,11 @@ bool programs_nudge(struct sim *s)
     for (size_t i = 0; i < all->count; i++) {
         struct program *p = all->at[i];
         struct op look = op_of(WHAT_LOOK, (int)i, 0, false);
-        if (p->is_gone || p->is_over || !clients_ask(s, &look) || p->is_over)
+        if (p->is_gone || p->is_over || p->is_purged || !clients_ask(s, &look) || p->is_over)
             continue;
         is_any = true;
+        struct op resume = op_of(WHAT_MANAGE, (int)i, RESUME, true);
+        (void)!clients_ask(s, &resume);
         for (int name = 0; name < EVENT_NAMES; name++) {
             struct op raise = op_of(WHAT_RAISE, (int)i, name + ++all->next_event * EVENT_NAMES,
                                     true);
@@ -348,50 +438,6 @@ bool programs_nudge(struct sim *s)
     return is_any;
 }
 
-static size_t times_told(const struct programs *all, int cell, int64_t n)
-{
-    size_t times = 0;
-    for (size_t i = 0; i < all->cell_count[cell]; i++)
-        times += all->cells[cell][i] == n;
-    return times;
-}
-
-static void expect_told(struct sim *s, int cell, int64_t n, bool is_certain)
-{
-    size_t times = times_told(s->programs, cell, n);
-    bool is_failing = n % 7 == 3;
-    if (times > 1)
-        violated(s, "cell %d was told %lld %zu times", cell, (long long)n, times);
-    if (times && is_failing)
-        violated(s, "cell %d kept %lld, of an operation that failed", cell, (long long)n);
-    if (!times && is_certain && !is_failing)
-        violated(s, "cell %d was not told %lld", cell, (long long)n);
-    if (times && n % 5 == 2 && n < RELAYED)
-        expect_told(s, (cell + 1) % CELLS, n + RELAYED, true);
-}
-
-/* A program that failed got as far as the call it failed by. Statements lie in the order they were
- * made, so what has a smaller number was before. */
-static void check_told(struct sim *s, const struct program *p)
-{
-    for (int i = 0; i < p->count; i++) {
-        const struct node *n = &p->nodes[i];
-        bool is_before = !p->is_failed || n->n < p->failed_at;
-        if (p->is_gone || (n->kind != NODE_SIGNAL && n->kind != NODE_CALL))
-            continue;
-        if (n->kind == NODE_SIGNAL && (is_before || times_told(s->programs, n->flags, n->n)))
-            expect_told(s, n->flags, n->n, is_before);
-        if (n->kind == NODE_SIGNAL && !is_before && times_told(s->programs, n->flags, n->n))
-            violated(s, "cell %d was told %lld after the program's end", n->flags, (long long)n->n);
-        if (n->kind != NODE_CALL || !(n->flags & PROGRAM_SENDS))
-            continue;
-        bool is_sure = !(n->flags & PROGRAM_FAILS) && n->is_seen && !p->is_failed;
-        expect_told(s, (int)(n->n % CELLS), n->n, is_sure);
-        if (n->flags & PROGRAM_FAILS && times_told(s->programs, (int)(n->n % CELLS), n->n))
-            violated(s, "activity %lld failed, and what it sent came", (long long)n->n);
-    }
-}
-
 void programs_end(struct sim *s)
 {
     struct programs *all = s->programs;
@@ -399,15 +445,16 @@ void programs_end(struct sim *s)
         if (!clients_ask(s, &(struct op){.kind = OP_APP, .registry = cell, .item = WHAT_CELL}))
             violated(s, "a cell does not answer");
     for (size_t i = 0; i < all->count; i++) {
-        if (!all->at[i]->is_gone && !all->at[i]->is_over)
+        if (!all->at[i]->is_gone && !all->at[i]->is_over && !all->at[i]->is_purged)
             violated(s, "program p%zu did not come to its end", i);
-        check_told(s, all->at[i]);
+        if (!all->at[i]->is_gone)
+            program_check_told(s, all->at[i], &all->cells);
     }
     for (int cell = 0; cell < CELLS; cell++)
-        for (size_t i = 0; i < all->cell_count[cell]; i++) {
-            int64_t n = all->cells[cell][i] % RELAYED / 100;
+        for (size_t i = 0; i < all->cells.count[cell]; i++) {
+            int64_t n = all->cells.at[cell][i] % RELAYED / PROGRAM_NUMBERS;
             if (n >= (int64_t)all->count || all->at[n]->is_gone)
                 violated(s, "cell %d was told %lld by nobody", cell,
-                         (long long)all->cells[cell][i]);
+                         (long long)all->cells.at[cell][i]);
         }
 }

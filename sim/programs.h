@@ -41,6 +41,9 @@ void programs_end(struct sim *s);
 /* How long the activity that is submitted takes; -1: for ever. */
 int64_t programs_activity_ms(struct sim *s);
 /* An activity runs, in the process. */
-void programs_ran(struct sim *s, int64_t n, const char *key);
+/* Whether it did before. */
+bool programs_ran(struct sim *s, int64_t n, const char *key);
+/* A cell is told what was not to come before a time. */
+void programs_due(struct sim *s, int64_t due_ms, int64_t now_ms);
 
 #endif

@@ -36,7 +36,7 @@ struct swarm {
     uint32_t clients, think_ms, program_percent, burst;
     uint32_t crash_every_s, power_percent, crash_at_call_percent, down_ms;
     uint32_t fault_every_s; /* one of those that may happen */
-    bool may_fail_sync, may_fail_write, may_fail_read, may_be_full, may_flip, may_lie, may_jump;
+    bool may_fail_sync, may_fail_write, may_fail_read, may_be_full, may_flip, may_lie, may_jump, may_starve;
     bool may_close;
     bool are_writes_odd;
     uint32_t slow_once_in, evict_once_in;
@@ -69,7 +69,7 @@ struct sim {
     bool is_calm;     /* faults are over */
     bool is_timeless; /* work takes no time, so that more or less of it makes no difference */
     uint64_t hash;
-    uint64_t random; /* ids, salts */
+    uint64_t random, random_ids; /* salts and seeds; ids */
 
     int64_t now_ns; /* of the boot clock */
     int64_t wall_ahead_ms;
@@ -85,6 +85,7 @@ struct sim {
     struct model *model;
     struct programs *programs;
     struct chaos *chaos;
+    struct web *web;
 
     struct sim_stats stats;
     jmp_buf end;
@@ -95,6 +96,8 @@ struct sim {
 extern struct sim *the_sim;
 
 void sim_at(struct sim *s, int64_t ns, enum event_kind kind, uint64_t who);
+/* Has the jobs done whose time has come; for those who have the process run outside of the loop. */
+void sim_do_jobs(struct sim *s);
 /* Forgets the events of a kind. */
 void sim_forget(struct sim *s, enum event_kind kind);
 
@@ -109,6 +112,8 @@ static inline bool once_in(struct sim *s, uint32_t times)
 
 /* A line of the story: told when tracing, always part of the hash. */
 void tell(struct sim *s, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* The run is over, and nothing was wrong. */
+_Noreturn void run_over(struct sim *s);
 _Noreturn void violated(struct sim *s, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 

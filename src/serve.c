@@ -25,8 +25,10 @@
 #include <time.h>
 #include <unistd.h>
 
-/* Threads for activities that block; how long shutdown waits for slow clients. */
-enum { ACTIVITY_THREADS = 16, DRAIN_MS = 5000 };
+/* Threads for activities that block; how long shutdown waits for slow clients; descriptors that are
+ * not for clients: of the store, the loop, a connection for each activity and as many that are
+ * kept, and those that the server has over its limit while it refuses them. */
+enum { ACTIVITY_THREADS = 16, DRAIN_MS = 5000, OWN_DESCRIPTORS = 160 };
 
 struct host {
     const struct options *options;
@@ -44,6 +46,7 @@ struct host {
     uv_poll_t wake;
     uv_timer_t timer; /* the next thing that is due */
     uv_signal_t terminate, interrupt;
+    unsigned connections; /* 0: the server's default */
     bool is_stopping;
 };
 
@@ -267,6 +270,7 @@ static int open_server(struct host *h)
     h->front = front_new(&front);
     struct server_config config = {.address = h->options->address,
                                    .port = h->options->port,
+                                   .limits = {.connections = h->connections},
                                    .env = &h->env,
                                    .handler = {.self = h,
                                                .request = on_request,
@@ -319,14 +323,12 @@ static void on_signal(uv_signal_t *signal, int number)
 
 static void open_loop(struct host *h)
 {
-    uv_loop_init(&h->loop);
-    h->wake_file = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-    if (h->wake_file < 0 || uv_poll_init(&h->loop, &h->wake, h->wake_file) ||
-        uv_poll_start(&h->wake, UV_READABLE, on_wake))
-        die("the event loop cannot be woken: %s", strerror(errno));
-    uv_timer_init(&h->loop, &h->timer);
-    uv_signal_init(&h->loop, &h->terminate);
-    uv_signal_init(&h->loop, &h->interrupt);
+    int error = uv_loop_init(&h->loop);
+    h->wake_file = error ? -1 : eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    if (error || h->wake_file < 0 || uv_poll_init(&h->loop, &h->wake, h->wake_file) ||
+        uv_poll_start(&h->wake, UV_READABLE, on_wake) || uv_timer_init(&h->loop, &h->timer) ||
+        uv_signal_init(&h->loop, &h->terminate) || uv_signal_init(&h->loop, &h->interrupt))
+        die("the system gives no event loop: no memory, or no file descriptors");
     h->wake.data = h;
     h->timer.data = h;
     h->terminate.data = h;
@@ -377,21 +379,27 @@ static int run(struct host *h, const ks_function *functions)
     return 0;
 }
 
-/* A connection is a descriptor, and shells give programs few of them by default. */
-static void raise_descriptors(void)
+/* A connection is a descriptor, and shells give programs few of them by default. How many clients
+ * may have, when not as many as they would be let have: the store must never be without. */
+static unsigned raise_descriptors(void)
 {
     struct rlimit limit;
     if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
-        return;
+        return 0;
     limit.rlim_cur = limit.rlim_max;
-    setrlimit(RLIMIT_NOFILE, &limit);
+    if (setrlimit(RLIMIT_NOFILE, &limit) < 0 && getrlimit(RLIMIT_NOFILE, &limit) < 0)
+        return 0;
+    if (limit.rlim_cur >= SERVER_CONNECTIONS + OWN_DESCRIPTORS)
+        return 0;
+    return limit.rlim_cur > 2 * OWN_DESCRIPTORS ? (unsigned)limit.rlim_cur - OWN_DESCRIPTORS
+                                                : OWN_DESCRIPTORS / 2;
 }
 
 int serve(const struct options *options, const ks_function *functions)
 {
     struct host h = {.options = options, .env = env_posix()};
     signal(SIGPIPE, SIG_IGN);
-    raise_descriptors();
+    h.connections = raise_descriptors();
     h.env.self = &h;
     h.env.submit = submit;
     h.env.exchange = exchange;

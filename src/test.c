@@ -104,7 +104,7 @@ static const ks_val *exchange(void *self, ks_arena *mem, const ks_http_request *
 {
     ks_test *t = self;
     return t->on_http ? t->on_http(t->http_ctx, mem, request)
-                      : ks_fail(mem, "Unreachable", "nobody answers in this test");
+                      : ks_fail(mem, KS_ERROR_UNREACHABLE, "nobody answers in this test");
 }
 
 static void log_line(void *ctx, const char *line)

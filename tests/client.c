@@ -282,6 +282,16 @@ int port_find(uint16_t *ret)
     return err;
 }
 
+void path_beside(const char *name, char *ret, size_t size)
+{
+    ssize_t n = readlink("/proc/self/exe", ret, size - 1);
+    assert(n > 0);
+    ret[n] = 0;
+    char *slash = strrchr(ret, '/');
+    assert(slash && (size_t)(slash - ret) + strlen(name) + 2 <= size);
+    strcpy(slash + 1, name);
+}
+
 static int folder_make(char *ret, size_t size)
 {
     const char *under = getenv("TMPDIR");
@@ -361,6 +371,16 @@ int process_wait(pid_t pid, int timeout_ms)
     return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 
+const char *service_binary(void)
+{
+    static char path[PATH_MAX];
+    const char *named = getenv("REGISTRY");
+    if (named && *named)
+        return named;
+    path_beside("registry", path, sizeof path);
+    return path;
+}
+
 int service_init(struct service *s, const char *binary)
 {
     *s = (struct service){.binary = binary};
@@ -393,7 +413,7 @@ int service_spawn(struct service *s, const char *const settings[])
     return process_start(argv, settings, s->output, &s->pid);
 }
 
-static bool has_ended(const struct service *s)
+bool service_has_ended(const struct service *s)
 {
     siginfo_t info = {0};
     return waitid(P_PID, (id_t)s->pid, &info, WEXITED | WNOHANG | WNOWAIT) == 0 &&
@@ -414,7 +434,7 @@ static int service_await(struct service *s)
             err = 0;
             break;
         }
-        if (has_ended(s)) {
+        if (service_has_ended(s)) {
             err = -ECHILD;
             break;
         }

@@ -78,7 +78,8 @@ void answer_header(const struct answer *a, const char *name, char *ret, size_t s
 /* A port that was free a moment ago. */
 MUST_USE int port_find(uint16_t *ret);
 
-/* A new folder under $TMPDIR or /tmp. */
+/* A file in the folder of the program that runs. */
+void path_beside(const char *name, char *ret, size_t size);
 
 /* Starts a program; what it prints goes to the file. settings: "NAME=value", ended by NULL, before
  * the environment's own; may be NULL. */
@@ -96,6 +97,8 @@ struct service {
     pid_t pid; /* 0: not running */
 };
 
+/* The registry: $REGISTRY, or the one beside this program. */
+const char *service_binary(void);
 /* Makes the folder; starts nothing. Owner: binary stays the caller's. */
 MUST_USE int service_init(struct service *s, const char *binary);
 /* Ends it if it runs, removes the folder. */
@@ -105,6 +108,7 @@ MUST_USE int service_spawn(struct service *s, const char *const settings[]);
 /* Until GET /admin/host/ping is answered with 200. -ECHILD: it ended instead. */
 /* Both of these. */
 MUST_USE int service_start(struct service *s, const char *const settings[]);
+bool service_has_ended(const struct service *s);
 /* Sends the signal; result as process_wait's. */
 int service_stop(struct service *s, int signal_number);
 /* The file of what it printed, cut to size. */

@@ -9,19 +9,6 @@
 
 enum { POLLS_MAX = 2000 };
 
-static const char *registry_binary(void)
-{
-    static char path[PATH_MAX];
-    const char *named = getenv("REGISTRY");
-    if (named && *named)
-        return named;
-    ssize_t n = readlink("/proc/self/exe", path, sizeof path - 16);
-    assert_true(n > 0);
-    path[n] = 0;
-    strcpy(strrchr(path, '/'), "/registry");
-    return path;
-}
-
 static int try_start(struct world *w, const char *setting)
 {
     const char *settings[] = {setting, NULL};
@@ -53,7 +40,7 @@ int set_up_stopped(void **state)
     assert_non_null(w);
     w->client.fd = -1;
     w->row = *state;
-    assert_int_equal(service_init(&w->service, registry_binary()), 0);
+    assert_int_equal(service_init(&w->service, service_binary()), 0);
     *state = w;
     return 0;
 }

@@ -10,11 +10,10 @@
  *
  * Threads make a run with the same seed similar, not the same.
  */
-#include "crash_model.h"
+#include "hammer.h"
 
 #include <assert.h>
 #include <errno.h>
-#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,7 +21,6 @@
 #include <unistd.h>
 
 enum {
-    CLIENTS_MAX = 64,
     LOAD_MS_MAX = 1000,
     RECOVERY_MS_MAX = 15,
     RECOVERY_KILLS_MAX = 3,
@@ -31,7 +29,6 @@ enum {
 };
 
 struct crash {
-    pthread_mutex_t lock; /* of the model */
     struct model model;
     struct service service;
     unsigned clients;
@@ -40,64 +37,19 @@ struct crash {
     unsigned kills, stops;
 };
 
-struct hammer {
-    struct crash *crash;
-    uint64_t random;
-    pthread_t thread;
-};
-
-/* False when the round is over. */
-static bool take_op(struct hammer *h, struct op *ret, char id[static ID_SIZE])
-{
-    struct model *m = &h->crash->model;
-    pthread_mutex_lock(&h->crash->lock);
-    bool is_over = m->is_ending;
-    id[0] = 0;
-    if (!is_over)
-        *ret = model_begin(m, &h->random);
-    if (!is_over && ret->kind != OPEN && ret->kind != STATS)
-        memcpy(id, m->registries[ret->registry].id, ID_SIZE);
-    pthread_mutex_unlock(&h->crash->lock);
-    return !is_over;
-}
-
-static void *hammer(void *self)
-{
-    struct hammer *h = self;
-    struct client c;
-    struct answer a = {0};
-    struct op op;
-    char id[ID_SIZE];
-    int err = 0;
-
-    client_init(&c, h->crash->service.port);
-    while (err == 0 && take_op(h, &op, id)) {
-        err = op_send(&c, &op, id, &a);
-        pthread_mutex_lock(&h->crash->lock);
-        model_answered(&h->crash->model, &op, err, &a);
-        pthread_mutex_unlock(&h->crash->lock);
-    }
-    client_free(&c);
-    return NULL;
-}
-
 /* Ends the process while all ask; it must not have ended before. */
 static void load_and_end(struct crash *c)
 {
-    struct hammer hammers[CLIENTS_MAX];
+    struct hammers hammers = {.model = &c->model,
+                              .port = c->service.port,
+                              .clients = c->clients,
+                              .random = c->random};
     int how = draw(&c->random, 100) < 15 ? SIGTERM : SIGKILL;
-    for (unsigned i = 0; i < c->clients; i++) {
-        hammers[i] = (struct hammer){.crash = c, .random = c->random + (uint64_t)i * 7919u};
-        int err = pthread_create(&hammers[i].thread, NULL, hammer, &hammers[i]);
-        assert(err == 0);
-    }
+    hammers_start(&hammers);
     nap_ms(1 + (int)draw(&c->random, LOAD_MS_MAX));
-    pthread_mutex_lock(&c->lock);
-    c->model.is_ending = true;
-    pthread_mutex_unlock(&c->lock);
+    hammers_tell_over(&hammers);
     int code = service_stop(&c->service, how);
-    for (unsigned i = 0; i < c->clients; i++)
-        pthread_join(hammers[i].thread, NULL);
+    hammers_join(&hammers);
     c->kills += how == SIGKILL;
     c->stops += how == SIGTERM;
     if (code == (how == SIGTERM ? 0 : 128 + SIGKILL))
@@ -172,23 +124,10 @@ static void run_rounds(struct crash *c, unsigned rounds)
         model_wrong(m, "the last SIGTERM did not end it with 0");
 }
 
-static const char *default_binary(void)
-{
-    static char path[PATH_MAX];
-    const char *named = getenv("REGISTRY");
-    if (named && *named)
-        return named;
-    ssize_t n = readlink("/proc/self/exe", path, sizeof path - 16);
-    assert(n > 0);
-    path[n] = 0;
-    strcpy(strrchr(path, '/'), "/registry");
-    return path;
-}
-
 int main(int argc, char **argv)
 {
-    static struct crash c = {.lock = PTHREAD_MUTEX_INITIALIZER, .clients = 8};
-    const char *binary = default_binary();
+    static struct crash c = {.clients = 8};
+    const char *binary = service_binary();
     unsigned rounds = 30;
 
     c.model.seed = (unsigned)(wall_ms() % 1000000);
@@ -205,11 +144,11 @@ int main(int argc, char **argv)
         else
             c.clients = 0;
     }
-    if (c.clients < 1 || c.clients > CLIENTS_MAX || rounds < 1) {
+    if (c.clients < 1 || c.clients > HAMMERS_MAX || rounds < 1) {
         fprintf(stderr,
                 "usage: crash_loop [--rounds N] [--clients 1..%d] [--seed S] "
                 "[--registry PATH]\n",
-                CLIENTS_MAX);
+                HAMMERS_MAX);
         return 2;
     }
     c.random = c.model.seed;

@@ -196,6 +196,19 @@ static int read_and_add(ks_http *h)
     return ks_reply_text(h, 200, "%zu", before);
 }
 
+static void tell_length(ks_feed *f)
+{
+    size_t len = ks_len(ks_get(f->state, "items"));
+    const char *id = ks_format(f->mem, "%zu", len);
+    if (strcmp(id, f->seen) != 0)
+        ks_emit(f, id, "length", ks_integer(f->mem, (int64_t)len));
+}
+
+static int follow(ks_http *h)
+{
+    return ks_reply_events(h, (ks_ref){"List", ks_route(h, "key")}, tell_length);
+}
+
 static const ks_function functions[] = {
     KS_ORCHESTRATION("Sleeper", sleeper),
     KS_ORCHESTRATION("Waiter", waiter),
@@ -213,13 +226,14 @@ static const ks_function functions[] = {
     KS_ENTITY("List", "expire", list_expire),
     KS_ENTITY("List", "delete", list_delete),
     KS_ENTITY("List", "refuse", list_refuse),
-    KS_HTTP("Start", "POST", "start/{name}/{id}", 0, start_one),
+    KS_HTTP("Start", "POST", "start/{name}/{id}", KS_IDEMPOTENT, start_one),
     KS_HTTP("Raise", "POST", "raise/{id}/{name}", 0, raise_one),
     KS_HTTP("Signal", "POST", "list/{key}/{name}", 0, signal_one),
     KS_HTTP("GetList", "GET", "list/{key}", 0, get_list),
     KS_HTTP("GetTwo", "GET", "lists/{first}/{second}", 0, get_two),
-    KS_HTTP("ReadAndAdd", "POST", "list/{key}", 0, read_and_add),
+    KS_HTTP("ReadAndAdd", "POST", "list/{key}", KS_IDEMPOTENT, read_and_add),
     KS_HTTP("GetStatus", "GET", "status/{id}", 0, get_status),
+    KS_HTTP("Follow", "GET", "follow/{key}", 0, follow),
     KS_END,
 };
 
@@ -235,6 +249,8 @@ static int told_commit(struct store *s, const struct commit *commit, uint64_t *r
 {
     struct told_store *t = (struct told_store *)s;
     if (t->hub->commit_error) {
+        if (t->hub->keeps_refused)
+            assert_int_equal(store_commit(t->inner, commit, ret_sequence), 0);
         snprintf(s->why, sizeof s->why, "the test refuses commits (%d)", t->hub->commit_error);
         return t->hub->commit_error;
     }
@@ -257,7 +273,7 @@ static int told_load_uid(struct store *s, uint64_t uid, struct instance **ret)
 }
 
 static int told_due(struct store *s, int64_t from_ms, int64_t until_ms,
-                    void (*each)(void *ctx, const struct due *due), void *ctx)
+                    bool (*each)(void *ctx, const struct due *due), void *ctx)
 {
     return store_due(((struct told_store *)s)->inner, from_ms, until_ms, each, ctx);
 }
@@ -382,6 +398,28 @@ static void answer(void *ctx, void *request, const struct http1_answer *a, bool 
     snprintf(ret->body, sizeof ret->body, "%.*s", (int)a->body.len, a->body.len ? a->body.at : "");
 }
 
+/* The answer is the stream. */
+static void *stream(void *ctx, void *request, const struct http1_answer *head, bool is_held,
+                    struct listener *listener)
+{
+    struct hub *h = ctx;
+    struct hub_answer *ret = request;
+    assert_true(h->listener_count < HUB_LISTENERS_MAX);
+    h->listeners[h->listener_count++] = listener;
+    *ret = (struct hub_answer){.status = head->status, .is_held = is_held};
+    return ret;
+}
+
+static bool stream_send(void *ctx, void *stream, struct shared *piece)
+{
+    struct hub_answer *ret = stream;
+    size_t len = strlen(ret->body);
+    (void)ctx;
+    assert_true(len + piece->len < sizeof ret->body);
+    memcpy(ret->body + len, piece->at, piece->len);
+    return true;
+}
+
 static void start_process(struct hub *h)
 {
     char why[512];
@@ -399,7 +437,9 @@ static void start_process(struct hub *h)
                                  .env = &h->env,
                                  .partition = h->partition,
                                  .ctx = h,
-                                 .answer = answer};
+                                 .answer = answer,
+                                 .stream = stream,
+                                 .stream_send = stream_send};
     h->front = front_new(&front);
 }
 
@@ -412,6 +452,8 @@ static void end_process(struct hub *h)
     }
     h->first_job = NULL;
     h->last_job = NULL;
+    while (h->listener_count)
+        front_stream_closed(h->front, h->listeners[--h->listener_count]);
     partition_abandon(h->partition);
     front_free(h->front);
 }
@@ -464,8 +506,9 @@ void hub_settle(struct hub *h)
     enum { SPINS = 20000 };
     for (int i = 0; i < SPINS; i++) {
         hub_pass(h);
-        if (!front_has_requests(h->front) &&
-            partition_next_ms(h->partition) > partition_clock_ms(h->partition))
+        int64_t clock_ms = partition_clock_ms(h->partition);
+        if (!front_has_requests(h->front) && partition_next_ms(h->partition) > clock_ms &&
+            front_next_ms(h->front) > clock_ms)
             return;
     }
     fail_msg("passes have no end: next is %lld, now is %lld",

@@ -15,12 +15,12 @@
 #include "front/front.h"
 #include "front/settings.h"
 
-enum { HUB_START_MS = 1000000000 };
+enum { HUB_START_MS = 1000000000, HUB_LISTENERS_MAX = 8 };
 
 struct hub_answer {
     int status;
     bool is_held;
-    char body[4096];
+    char body[4096]; /* of a stream, what came behind its beginning */
 };
 
 struct hub {
@@ -38,10 +38,13 @@ struct hub {
     struct buf log;
     ks_arena mem; /* of requests and answers */
     size_t passes;
+    struct listener *listeners[HUB_LISTENERS_MAX];
+    size_t listener_count;
 
     /* What the store is to do. */
-    int commit_error; /* each commit is refused with it; 0: none */
-    int open_error;   /* each open */
+    int commit_error;   /* each commit is refused with it; 0: none */
+    bool keeps_refused; /* ... but the disk has it all the same */
+    int open_error;     /* each open */
     enum store_room room;
     bool recovers_all;     /* each open leaves every instance in the table, as a journal does */
     size_t opens, commits; /* that went well */

@@ -229,7 +229,7 @@ void model_do(ks_test *t, const char *step)
         if (a->status != 202)
             fail_msg("%s: %d %s", step, a->status, a->body);
     } else if (strncmp(step, "try ", 4) == 0) {
-        ks_test_post(t, "/api/Do", json, step + 4);
+        app.last_call = ks_test_post(t, "/api/Do", json, step + 4);
     } else if (strncmp(step, "call ", 5) == 0) {
         app.last_call = ks_test_post(t, "/api/Call", json, step + 5);
     } else if (strcmp(step, "run") == 0) {

@@ -5,7 +5,7 @@
  *     do JSON       POST /api/Do of model_app.c: {"id": ..., "start": ..., "raise": ..., ...}
  *     try JSON      the same, and it may be refused
  *     call JSON     POST /api/Call: an operation whose result is the answer
- *     answer        what the last call was answered
+ *     answer        what the last call or try was answered
  *     run           activities that wait for a thread run (till then they wait)
  *     advance MS    time goes on
  *     crash         the process dies and is started again

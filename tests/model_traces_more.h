@@ -136,6 +136,12 @@ static const ks_val *raises_child(ks_orch *o)
     return ks_await(ks_event(o, "Go"));
 }
 
+static const ks_val *tries_a_child_twice(ks_orch *o)
+{
+    return ks_await(
+        ks_sub_with(o, "Child", "c", o->input, &(ks_retry){.attempts = 2, .first_ms = 1000}));
+}
+
 #define SUSPEND "do {\"id\":\"p\",\"suspend\":\"x\"}\n"
 #define RESUME "do {\"id\":\"p\",\"resume\":\"y\"}\n"
 #define WAITS "{\"wait\":true}"
@@ -200,6 +206,10 @@ static const struct model_program more_programs[] =
      {"rewound_call_is_made_again", withdraws, NULL,
       START "do {\"id\":\"a\",\"signal\":\"Deposit\",\"value\":9}\n"
             "do {\"id\":\"p\",\"rewind\":-1}\nstate a\n"},
+     {"rewound_parent_of_a_purged_child_that_was_tried_twice", tries_a_child_twice, NULL,
+      "do {\"id\":\"c\"}\n" START_WITH(
+          "{\"fail\":true}") "advance 1000\n"
+                             "do {\"id\":\"c\",\"purge\":true}\ndo {\"id\":\"p\",\"rewind\":6}\n"},
      CHANGED("cancels_another_timer", cancels_the_first, cancels_the_second),
      CHANGED("raises_what_it_started", starts_child, raises_child)};
 

@@ -59,12 +59,19 @@ static void note_write(struct world *w, int file, size_t len, int64_t offset)
     }
 }
 
-/* Forgets what can no longer be lost. */
-static void settle(struct world *w, ino_t inode, bool is_folder)
+static bool is_in(const char *path, const char *folder)
+{
+    size_t len = strlen(folder);
+    return strncmp(path, folder, len) == 0 && path[len] == '/' && !strchr(path + len + 1, '/');
+}
+
+/* Forgets what can no longer be lost: of a file, or (folder is not NULL) the names in a folder. */
+static void settle(struct world *w, ino_t inode, const char *folder)
 {
     for (struct lost **at = &w->losable; *at;) {
         struct lost *l = *at;
-        bool is_it = l->what == LOST_SECTOR ? !is_folder && l->inode == inode : is_folder;
+        bool is_it = l->what == LOST_SECTOR ? !folder && l->inode == inode
+                                            : folder && is_in(l->path, folder);
         if (!is_it) {
             at = &l->older;
             continue;
@@ -212,7 +219,7 @@ static int disk_sync(void *self, int file)
     if (sync_fails(w))
         return -w->fault.error;
     if (w->is_volatile)
-        settle(w, inode_of(file), false);
+        settle(w, inode_of(file), NULL);
     return 0; /* the real disk need not be bothered */
 }
 
@@ -260,12 +267,11 @@ static int disk_mkdir(void *self, const char *path)
 static int disk_sync_dir(void *self, const char *path)
 {
     struct world *w = self;
-    size_t len = strlen(path);
     one_call(w);
     if (sync_fails(w))
         return -w->fault.error;
-    if (w->is_volatile && len > 8 && strcmp(path + len - 8, "/journal") == 0)
-        settle(w, 0, true);
+    if (w->is_volatile)
+        settle(w, 0, path);
     return 0;
 }
 

@@ -145,6 +145,16 @@ static int http_empty(ks_http *h)
     return ks_reply_empty(h, 200);
 }
 
+static int http_result(ks_http *h)
+{
+    return ks_reply_result(h, (ks_ref){"Ledger", "a"}, "note", NULL);
+}
+
+static int http_bad_result(ks_http *h)
+{
+    return ks_reply_result(h, (ks_ref){"Ledger", "a/b"}, "note", NULL);
+}
+
 static const ks_function functions[] = {
     KS_ACTIVITY("Pay", pay),
     KS_ACTIVITY_INLINE("PayInline", pay_inline),
@@ -161,6 +171,8 @@ static const ks_function functions[] = {
     KS_HTTP("Start", "GET", "start/{name}/{id}", 0, http_start),
     KS_HTTP("Output", "GET", "output/{id}", 0, http_output),
     KS_HTTP("Notes", "GET", "notes/{id}", 0, http_notes),
+    KS_HTTP("Result", "GET", "result", KS_IDEMPOTENT, http_result),
+    KS_HTTP("BadResult", "GET", "bad-result", 0, http_bad_result),
     KS_HTTP("Empty", "GET", "empty", KS_IDEMPOTENT, http_empty),
     KS_END,
 };
@@ -393,6 +405,24 @@ static void an_empty_answer_can_be_repeated(void **state)
     assert_int_equal(ks_test_request(t, "GET", "/api/empty", key, "", 0)->status, 200);
 }
 
+static void an_idempotent_function_cannot_answer_with_a_result(void **state)
+{
+    ks_test *t = *state;
+    const ks_answer *a = ks_test_get(t, "/api/result");
+    assert_int_equal(a->status, 500);
+    assert_non_null(strstr(a->body, "an idempotent function's answer cannot be a result"));
+    assert_int_equal(
+        ks_test_request(t, "GET", "/api/result", "Idempotency-Key: 1\r\n", "", 0)->status, 500);
+    expect(t, "/api/notes/a", "null");
+}
+
+static void a_result_that_cannot_be_asked_for_is_answered_all_the_same(void **state)
+{
+    const ks_answer *a = ks_test_get(*state, "/api/bad-result");
+    assert_int_equal(a->status, 500);
+    assert_non_null(strstr(a->body, "Entity keys must not contain"));
+}
+
 static void timers_after_a_crash_have_an_end(void **state)
 {
     ks_test *t = *state;
@@ -427,6 +457,8 @@ int main(void)
         TEST(what_cannot_be_sent_or_stored_fails_the_activity),
         TEST(an_empty_answer_can_be_repeated),
         TEST(timers_after_a_crash_have_an_end),
+        TEST(an_idempotent_function_cannot_answer_with_a_result),
+        TEST(a_result_that_cannot_be_asked_for_is_answered_all_the_same),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -308,7 +308,6 @@ static const ks_val *cancels_what_is_done(ks_orch *o)
     ks_await(event);
     ks_cancel(timer);
     ks_cancel(event);
-    ks_cancel(call); /* no timer and no event: waited for all the same */
     ks_val *both = ks_array(o->mem);
     ks_push(o->mem, both, ks_await(event));
     return ks_push(o->mem, both, ks_await(call));

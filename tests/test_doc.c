@@ -81,6 +81,14 @@ static const struct claim claims[] = {
     {"[{\"a\":[{\"b\":1}]}]", DOC_SET, "0/a/0/b", "2", "[{\"a\":[{\"b\":2}]}]"},
     {"{\"\":1}", DOC_SET, "/a", "2", NULL},
     {"{\"a\":{\"\":1}}", DOC_SET, "a//b", "2", NULL},
+    {"null", DOC_SET, "a/", "1", "{\"a\":{\"\":1}}"},
+    {"null", DOC_SET, "/", "1", "{\"\":{\"\":1}}"},
+    {"null", DOC_SET, "a~1b", "1", "{\"a/b\":1}"},
+    {"null", DOC_SET, "a~0b/~1", "1", "{\"a~b\":{\"/\":1}}"},
+    {"null", DOC_SET, "~01~10", "1", "{\"~1/0\":1}"},
+    {"{\"a/b\":1,\"a\":{\"b\":2}}", DOC_SET, "a~1b", "3", "{\"a/b\":3,\"a\":{\"b\":2}}"},
+    {"null", DOC_SET, "a~2/~", "1", "{\"a~2\":{\"~\":1}}"},
+    {"[1,2]", DOC_SET, "~01", "3", NULL},
     {"true", DOC_SET, "a", "1", NULL},
     {"true", DOC_SET, "", "1", "1"},
 
@@ -96,7 +104,11 @@ static const struct claim claims[] = {
     {"{\"a\":[[1]]}", DOC_APPEND, "a/1", "2", NULL},
     {"{\"a\":1}", DOC_APPEND, "x/y/a", "2", "{\"a\":1,\"x\":{\"y\":{\"a\":[2]}}}"},
 
+    {"{\"a/b\":[1]}", DOC_APPEND, "a~1b", "2", "{\"a/b\":[1,2]}"},
+    {"{\"a\":[1]}", DOC_APPEND, "a/", "2", NULL},
+
     {"null", DOC_ADD, "", "5", "5"},
+    {"{\"~\":{\"/\":1}}", DOC_ADD, "~0/~1", "2", "{\"~\":{\"/\":3}}"},
     {"null", DOC_ADD, "a", "-5", "{\"a\":-5}"},
     {"{\"a\":1}", DOC_ADD, "a", "2", "{\"a\":3}"},
     {"{\"a\":null}", DOC_ADD, "a", "2", "{\"a\":2}"},
@@ -124,6 +136,9 @@ static const struct claim claims[] = {
     {"[1,2,3]", DOC_REMOVE, "3", NULL, "[1,2,3]"},
     {"[[1,2],[3]]", DOC_REMOVE, "0/1", NULL, "[[1],[3]]"},
     {"7", DOC_REMOVE, "a", NULL, "7"},
+    {"{\"a/b\":1,\"a\":{\"b\":2}}", DOC_REMOVE, "a~1b", NULL, "{\"a\":{\"b\":2}}"},
+    {"{\"a\":{\"\":1,\"b\":2}}", DOC_REMOVE, "a/", NULL, "{\"a\":{\"b\":2}}"},
+    {"{\"a\":1}", DOC_REMOVE, "a/", NULL, "{\"a\":1}"},
 };
 
 static void every_operation_does_what_the_table_says(void **state)
@@ -275,6 +290,17 @@ static void undo_puts_back_what_was(void **state)
     }
 }
 
+static void a_path_says_what_is_wrong_with_it(void **state)
+{
+    static const char *const good[] = {"", "a", "a/", "/", "~0", "~1", "a~0~1/~01"};
+    static const char *const bad[] = {"~", "a~", "~2", "a~/b", "~0~", "~~0", "\xff", "a/\xc3"};
+    (void)state;
+    for (size_t i = 0; i < sizeof good / sizeof good[0]; i++)
+        assert_null(doc_path_check(str_of(good[i])));
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
+        assert_non_null(doc_path_check(str_of(bad[i])));
+}
+
 static void what_does_not_fit_leaves_no_trace(void **state)
 {
     (void)state;
@@ -421,6 +447,7 @@ int main(void)
         TEST(a_document_nests_64_levels_and_no_more),
         TEST(an_error_is_kept_as_an_object),
         TEST(undo_puts_back_what_was),
+        TEST(a_path_says_what_is_wrong_with_it),
         TEST(what_does_not_fit_leaves_no_trace),
         TEST(encoded_patches_do_the_same_again),
         TEST(damaged_patches_are_refused_or_are_others),

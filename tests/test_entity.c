@@ -135,6 +135,12 @@ static const ks_val *op_say(ks_entity *e)
     return ks_string(e->mem, "said");
 }
 
+static const ks_val *op_count(ks_entity *e)
+{
+    ks_add(e, ks_format(e->mem, "seen/%s", ks_path_key(e->mem, ks_text(e->arg))), 1);
+    return NULL;
+}
+
 static const ks_function functions[] = {
     KS_ENTITY("Box", "set", op_set),
     KS_ENTITY("Box", "append", op_append),
@@ -152,6 +158,7 @@ static const ks_function functions[] = {
     KS_ENTITY("Box", "set_error", op_set_error),
     KS_ENTITY("Box", "nest", op_nest),
     KS_ENTITY("Box", "Say", op_say),
+    KS_ENTITY("Box", "count", op_count),
     KS_END,
 };
 
@@ -202,7 +209,8 @@ static void expect_saved(struct box *b)
 {
     struct buf texts = {0};
     struct image image;
-    instance_unsave(b->inst);
+    b->inst->saved_bytes = 0; /* as if it had never been: the whole of it */
+    buf_free(&b->inst->entity.unsaved);
     instance_save(b->inst, &texts, &image);
     assert_true(image.is_whole);
     struct instance *again = instance_new(3, INSTANCE_ENTITY, STR("@box@Key"), STR("box"), 0);
@@ -254,6 +262,18 @@ static void set_changes_the_state(void **state)
               "{\"a\":[2],\"x\":{\"y\":{\"z\":1}}}");
     expect_op(b, "set", "{\"path\":\"\",\"val\":7}", true, "7");
     expect_op(b, "set", "{\"path\":\"\"}", true, "null");
+}
+
+static void any_text_can_be_a_key(void **state)
+{
+    struct box *b = *state;
+    expect_op(b, "count", "\"a/b\"", true, "{\"seen\":{\"a/b\":1}}");
+    expect_op(b, "count", "\"a/b\"", true, "{\"seen\":{\"a/b\":2}}");
+    expect_op(b, "count", "\"~1\"", true, "{\"seen\":{\"a/b\":2,\"~1\":1}}");
+    expect_op(b, "count", "\"\"", true, "{\"seen\":{\"a/b\":2,\"~1\":1,\"\":1}}");
+    expect_op(b, "set", "{\"path\":\"seen\"}", true, "{\"seen\":null}");
+    expect_op(b, "set", "{\"path\":\"a~b\",\"val\":1}", false, "{\"seen\":null}");
+    assert_string_equal(ks_text(b->result.val), "a path has a ~ that is neither ~0 nor ~1");
 }
 
 static void append_makes_what_is_missing(void **state)
@@ -421,6 +441,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(set_changes_the_state),
+        TEST(any_text_can_be_a_key),
         TEST(append_makes_what_is_missing),
         TEST(add_counts_and_does_not_overflow),
         TEST(remove_of_what_is_missing_changes_nothing),

@@ -245,6 +245,25 @@ static void a_day_of_failures_is_the_end(void **state)
     expect_stats(w, "{\"registryCount\":1,\"itemsCount\":1,\"openCount\":0,\"closedCount\":1}");
 }
 
+/* Up to its longest pause, a quarter of an hour. */
+static void a_processor_that_says_when_is_asked_then(void **state)
+{
+    struct world *w = *state;
+    w->answer = "{\"status\":429,\"headers\":{\"Retry-After\":\"600\"}}";
+    const char *id = finish_one(w);
+    w->answer = "{\"status\":503,\"headers\":{\"Retry-After\":\"7200\"}}";
+    ks_test_advance(w->t, KS_SECONDS(600) - 1);
+    assert_int_equal(w->count, 1);
+    ks_test_advance(w->t, 1);
+    assert_int_equal(w->count, 2);
+    w->answer = "{\"status\":200}";
+    ks_test_advance(w->t, KS_MINUTES(15) - 1);
+    assert_int_equal(w->count, 2);
+    ks_test_advance(w->t, 1);
+    expect_processing(w, id, "sent");
+    assert_int_equal(w->count, 3);
+}
+
 static void a_slow_processor_holds_up_nobody(void **state)
 {
     struct world *w = *state;
@@ -312,23 +331,46 @@ static void without_a_secret_there_is_no_signature(void **state)
     assert_string_equal(w->sent[0].signature, "none");
 }
 
-/* More than fits a value cannot be handed over; it is said, and nothing else is harmed. */
-static void one_that_is_too_large_fails(void **state)
+/* Adds items of a size until one is refused; how many were not. */
+static size_t fill(struct world *w, const char *id, size_t size)
+{
+    char target[64], *item = calloc(1, size + 1);
+    size_t n = 0;
+    memset(item, 'x', size);
+    snprintf(target, sizeof target, "/api/Add/%s", id);
+    const ks_answer *a = ks_test_post(w->t, target, "text/plain", item);
+    for (; a->status == 200; n++)
+        a = ks_test_post(w->t, target, "text/plain", item);
+    free(item);
+    assert_int_equal(a->status, 413);
+    assert_non_null(strstr(a->body, "is full: its items may take 1000000 bytes"));
+    return n;
+}
+
+static void one_that_is_full_is_refused_more_and_sent(void **state)
 {
     struct world *w = *state;
-    char *item = malloc(ITEM_BYTES_MAX + 1);
-    memset(item, 'x', ITEM_BYTES_MAX);
-    item[ITEM_BYTES_MAX] = 0;
-    char target[64];
+    char target[64], sum[64];
     const char *id = open_registry(w);
-    snprintf(target, sizeof target, "/api/Add/%s", id);
-    for (int i = 0; i < 130; i++)
-        assert_int_equal(ks_test_post(w->t, target, "text/plain", item)->status, 200);
-    free(item);
+    size_t large = fill(w, id, ITEM_BYTES_MAX), small = fill(w, id, 1);
+    assert_int_equal(large, (LIST_BYTES_MAX - 20) / (ITEM_BYTES_MAX + 8));
+    assert_in_range(small, 1, (ITEM_BYTES_MAX + 8) / 9);
+    snprintf(target, sizeof target, "/api/Add/%s?item=x", id);
+    assert_int_equal(ks_test_get(w->t, target)->status, 400);
+    snprintf(sum, sizeof sum, "\"itemsCount\":%zu,", 1 + large + small);
+    assert_non_null(strstr(ks_test_get(w->t, "/api/Stats")->body, sum));
     get(w, "Finish", id);
-    expect_processing(w, id, "failed");
-    assert_non_null(strstr(ks_test_log(w->t), "was not taken by its processor"));
-    assert_int_equal(w->count, 0);
+    expect_processing(w, id, "sent");
+}
+
+/* However short its items are: what is counted for each is more than it takes. */
+static void one_that_is_full_of_little_is_sent(void **state)
+{
+    struct world *w = *state;
+    const char *id = open_registry(w);
+    assert_int_equal(fill(w, id, 1), (LIST_BYTES_MAX - 20) / 9);
+    get(w, "Finish", id);
+    expect_processing(w, id, "sent");
 }
 
 #define TEST(test) cmocka_unit_test_setup_teardown(test, set_up_processor, tear_down)
@@ -343,10 +385,12 @@ int main(void)
         TEST(one_that_closed_by_itself_is_sent_too),
         TEST(whatever_it_answers_it_is_tried_again_until_it_takes_it),
         TEST(a_day_of_failures_is_the_end),
+        TEST(a_processor_that_says_when_is_asked_then),
         TEST(a_slow_processor_holds_up_nobody),
         TEST(a_crash_loses_nothing),
         TEST(the_secret_is_nowhere),
-        TEST(one_that_is_too_large_fails),
+        TEST(one_that_is_full_is_refused_more_and_sent),
+        TEST(one_that_is_full_of_little_is_sent),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -33,9 +33,11 @@ static const ks_val *fetch(ks_orch *o)
     ks_retry retry = {.attempts = (int)ks_int(ks_get(o->input, "attempts")),
                       .first_ms = 1000,
                       .backoff = 2,
+                      .max_ms = ks_int(ks_get(o->input, "max")),
+                      .total_ms = ks_int(ks_get(o->input, "totalOfAttempts")),
                       .final_errors = "Http501"};
     ks_http_request request = request_of(o->input);
-    request.retry = ks_get(o->input, "attempts") ? &retry : NULL;
+    request.retry = retry.attempts || retry.total_ms ? &retry : NULL;
     const ks_val *answer = ks_await(ks_call_http(o, &request));
     ks_await(ks_event(o, "End")); /* what is left over would show while it goes on */
     return answer;
@@ -44,8 +46,23 @@ static const ks_val *fetch(ks_orch *o)
 static const ks_val *race(ks_orch *o)
 {
     ks_task *first = ks_call_http(o, &(ks_http_request){.url = "http://slow/"});
-    ks_task *second = ks_call_http(o, &(ks_http_request){.url = "http://fast/"});
+    ks_retry twice = {.attempts = 2};
+    ks_task *second = ks_call_http(o, &(ks_http_request){.url = "http://fast/", .retry = &twice});
     return ks_boolean(o->mem, ks_winner(ks_when_any(o, first, second)) == second);
+}
+
+/* Waits for "End" first, whatever comes of the call. */
+static const ks_val *give_up(ks_orch *o)
+{
+    ks_retry retry = {.attempts = 9, .first_ms = 1000, .timeout_ms = 60000};
+    ks_http_request request = request_of(o->input);
+    request.retry = &retry;
+    ks_task *call = ks_call_http(o, &request);
+    ks_await(ks_event(o, "End"));
+    ks_cancel(call);
+    const ks_val *answer = ks_try(call);
+    ks_await(ks_event(o, "End"));
+    return answer;
 }
 
 static const ks_val *send_now(ks_activity *a)
@@ -86,6 +103,7 @@ static int http_history(ks_http *h)
 static const ks_function functions[] = {
     KS_ORCHESTRATION("Fetch", fetch),
     KS_ORCHESTRATION("Race", race),
+    KS_ORCHESTRATION("GiveUp", give_up),
     KS_ORCHESTRATION("ByActivity", by_activity),
     KS_ACTIVITY("SendNow", send_now),
     KS_HTTP("Start", "POST", "Start/{name}", 0, http_start),
@@ -243,6 +261,32 @@ static void what_the_app_asked_wrongly_is_the_result(void **state)
     assert_int_equal(w->asked, 1);
 }
 
+/* A type that the app gives stays, and a tab is no control character. */
+static void a_json_body_has_the_type_that_is_given(void **state)
+{
+    struct world *w = *state;
+    SCRIPT(w, "{\"status\":202,\"headers\":{\"Location\":\"/l\"}}", "{\"status\":204}");
+    start(w, "Fetch",
+          "{\"url\":\"http://a.test/"
+          "\",\"body\":[],\"headers\":{\"X\":\"a\\tb\",\"content-type\":\"b/c\"}}");
+    expect_asked(w, 1,
+                 "POST http://a.test/ | X: a\tb | content-type: b/c | User-Agent: keepsake "
+                 "| Idempotency-Key: x:1:0 | []");
+    advance(w, 30000);
+    expect_asked(w, 2, "GET http://a.test/l | X: a\tb | User-Agent: keepsake | ");
+    SCRIPT(w, "{\"status\":202,\"headers\":{\"Location\":\"/l\"}}", "{\"status\":204}");
+    ks_test_get(w->t, "/api/End");
+    start(w, "Fetch", "{\"url\":\"http://a.test/\",\"headers\":{\"Idempotency-Key\":\"mine\"}}");
+    advance(w, 30000);
+    expect_asked(w, 4, "GET http://a.test/l | User-Agent: keepsake | ");
+    SCRIPT(w, "{\"status\":204}");
+    ks_test_get(w->t, "/api/End");
+    w->asked = 0;
+    start(w, "Fetch", "{\"url\":\"http://a.test/\",\"body\":[],\"headers\":{\"X\":\"y\"}}");
+}
+
+#define TEN "ABCDEFGHIJ"
+
 static void what_cannot_be_sent_fails_with_a_reason(void **state)
 {
     struct world *w = *state;
@@ -257,6 +301,10 @@ static void what_cannot_be_sent_fails_with_a_reason(void **state)
         "{\"url\":\"http://a.test/\",\"headers\":{\"a b\":\"c\"}}",
         "{\"url\":\"http://a.test/\",\"headers\":{\"Content-Length\":\"7\"}}",
         "{\"url\":\"http://a.test/\",\"headers\":{\"a\":7}}",
+        "{\"url\":\"http://a.test/\",\"headers\":{\"\":\"b\"}}",
+        "{\"url\":\"http://a.test/\",\"headers\":{\"a\":\"\x7F\"}}",
+        "{\"url\":\"http://a.test/\",\"method\":\"" TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN
+        "ABCDEFGHI\"}",
     };
     for (size_t i = 0; i < sizeof inputs / sizeof inputs[0]; i++) {
         start(w, "Fetch", inputs[i]);
@@ -361,6 +409,8 @@ static void retry_after_can_be_a_date_or_nonsense(void **state)
                 {"Thu, 24 Dec 2026 17:00:00 GMT", 1000},
                 {"0", 1000},
                 {"soon", 30000},
+                {"7x", 30000},
+                {"99999999999999999999", KS_DAYS(36500)},
                 {"-5", 30000},
                 {"Thu, 24 Foo 2026 18:02:00 GMT", 30000},
                 {"", 30000}};
@@ -401,6 +451,14 @@ static void without_polling_202_is_the_answer(void **state)
                   "{\"status\":202,\"headers\":{\"location\":\"http://a.test/l\"},\"body\":\"\"}");
 }
 
+static void a_202_that_says_nowhere_to_look_is_the_answer(void **state)
+{
+    struct world *w = *state;
+    SCRIPT(w, "{\"status\":202}");
+    start(w, "Fetch", "{\"url\":\"http://a.test/\"}");
+    expect_result(w, "{\"status\":202,\"headers\":{},\"body\":\"\"}");
+}
+
 static void a_location_that_is_none_fails(void **state)
 {
     struct world *w = *state;
@@ -423,6 +481,61 @@ static void failures_are_tried_again_with_the_same_key(void **state)
         assert_string_equal(w->seen[i], w->seen[0]);
     assert_int_equal(w->at_ms[4] - w->at_ms[0], 15000);
     expect_result(w, "{\"status\":200,\"headers\":{},\"body\":\"at last\"}");
+}
+
+/* The second attempt comes after so long, and not before. */
+static void expect_pause(struct world *w, const char *refusal, const char *more, int64_t ms)
+{
+    char input[128];
+    snprintf(input, sizeof input, "{\"url\":\"http://a.test/\",\"attempts\":3%s}", more);
+    SCRIPT(w, refusal, "{\"status\":200}");
+    w->asked = 0;
+    start(w, "Fetch", input);
+    advance(w, ms - 1);
+    assert_int_equal(w->asked, 1);
+    advance(w, 1);
+    assert_int_equal(w->asked, 2);
+    expect_result(w, "{\"status\":200,\"headers\":{},\"body\":\"\"}");
+}
+
+#define REFUSAL(status, after) "{\"status\":" status ",\"headers\":{\"Retry-After\":\"" after "\"}}"
+
+static void retry_after_of_a_refusal_makes_the_pause_longer(void **state)
+{
+    struct world *w = *state;
+    expect_pause(w, REFUSAL("503", "120"), "", 120000);
+    expect_pause(w, REFUSAL("429", "7"), "", 7000);
+    expect_pause(w, REFUSAL("503", "0"), "", 1000);
+    expect_pause(w, REFUSAL("503", "soon"), "", 1000);
+    expect_pause(w, REFUSAL("500", "120"), "", 1000); /* says nothing about when */
+    expect_pause(w, "{\"status\":429,\"headers\":{\"retry-after\":\"9\"}}", "", 9000);
+}
+
+static void retry_after_of_a_refusal_can_be_a_date(void **state)
+{
+    struct world *w = *state;
+    assert_int_equal(ks_test_now_ms(w->t), 1798135200000);
+    expect_pause(w, REFUSAL("503", "Thu, 24 Dec 2026 18:00:45 GMT"), "", 45000);
+    expect_pause(w, REFUSAL("503", "Thu, 24 Dec 2026 18:00:45 GMT"), "", 1000); /* is past */
+}
+
+static void retry_after_of_a_refusal_has_a_limit(void **state)
+{
+    struct world *w = *state;
+    expect_pause(w, REFUSAL("503", "99999999999999999999"), "", KS_HOURS(1));
+    expect_pause(w, REFUSAL("503", "3601"), "", KS_HOURS(1));
+    expect_pause(w, REFUSAL("503", "3600"), ",\"max\":5000", 5000);
+    expect_pause(w, REFUSAL("503", "4"), ",\"max\":5000", 4000);
+}
+
+static void retry_after_that_is_too_late_is_the_end(void **state)
+{
+    struct world *w = *state;
+    SCRIPT(w, REFUSAL("503", "61"));
+    start(w, "Fetch", "{\"url\":\"http://a.test/\",\"totalOfAttempts\":60000}");
+    assert_int_equal(w->asked, 1);
+    expect_result(w, "{\"type\":\"Http503\",\"message\":\"the answer has the status 503\","
+                     "\"cause\":{\"retryAfter\":61000}}");
 }
 
 static void the_last_failure_is_the_error(void **state)
@@ -517,6 +630,42 @@ static void a_limit_that_was_not_reached_leaves_nothing(void **state)
     expect_result(w, "{\"status\":200,\"headers\":{},\"body\":\"\"}");
 }
 
+/* ---- canceled ---- */
+
+#define CANCELED "{\"type\":\"Canceled\",\"message\":\"the orchestration canceled it\"}"
+
+static void a_call_canceled_in_an_exchange_leaves_nothing(void **state)
+{
+    struct world *w = *state;
+    SCRIPT(w, "{\"status\":200}");
+    ks_test_hold_activities(w->t, true);
+    start(w, "GiveUp", "{\"url\":\"http://a.test/\",\"total\":5000}");
+    ks_test_get(w->t, "/api/End");
+    expect_events(w, "TaskAbandoned", 1);
+    expect_events(w, "TimerCanceled", 2);
+    expect_result(w, CANCELED);
+}
+
+static void a_call_canceled_between_polls_leaves_nothing(void **state)
+{
+    struct world *w = *state;
+    SCRIPT(w, "{\"status\":202,\"headers\":{\"Location\":\"/l\",\"Retry-After\":\"2\"}}");
+    start(w, "GiveUp", "{\"url\":\"http://a.test/\",\"total\":5000}");
+    ks_test_get(w->t, "/api/End");
+    expect_events(w, "TaskAbandoned", 0);
+    expect_result(w, CANCELED);
+}
+
+static void a_call_canceled_between_attempts_leaves_nothing(void **state)
+{
+    struct world *w = *state;
+    SCRIPT(w, "Unreachable");
+    start(w, "GiveUp", "{\"url\":\"http://a.test/\"}");
+    ks_test_get(w->t, "/api/End");
+    expect_events(w, "TaskAbandoned", 0);
+    expect_result(w, CANCELED);
+}
+
 #define BOTH(test) \
     {#test, test, set_up, tear_down, NULL}, \
     { \
@@ -529,6 +678,7 @@ int main(void)
         BOTH(an_answer_is_the_result),
         BOTH(a_body_is_sent_as_text_or_as_json),
         BOTH(what_the_app_asked_wrongly_is_the_result),
+        BOTH(a_json_body_has_the_type_that_is_given),
         BOTH(what_cannot_be_sent_fails_with_a_reason),
         BOTH(an_activity_asks_here_and_now),
         BOTH(calls_run_side_by_side),
@@ -539,8 +689,13 @@ int main(void)
         BOTH(retry_after_can_be_a_date_or_nonsense),
         BOTH(a_poll_elsewhere_takes_no_headers_along),
         BOTH(without_polling_202_is_the_answer),
+        BOTH(a_202_that_says_nowhere_to_look_is_the_answer),
         BOTH(a_location_that_is_none_fails),
         BOTH(failures_are_tried_again_with_the_same_key),
+        BOTH(retry_after_of_a_refusal_makes_the_pause_longer),
+        BOTH(retry_after_of_a_refusal_can_be_a_date),
+        BOTH(retry_after_of_a_refusal_has_a_limit),
+        BOTH(retry_after_that_is_too_late_is_the_end),
         BOTH(the_last_failure_is_the_error),
         BOTH(without_a_policy_there_is_one_attempt),
         BOTH(a_final_failure_is_not_tried_again),
@@ -549,6 +704,9 @@ int main(void)
         BOTH(a_limit_ends_polling),
         BOTH(a_limit_ends_the_attempts),
         BOTH(a_limit_that_was_not_reached_leaves_nothing),
+        BOTH(a_call_canceled_in_an_exchange_leaves_nothing),
+        BOTH(a_call_canceled_between_polls_leaves_nothing),
+        BOTH(a_call_canceled_between_attempts_leaves_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

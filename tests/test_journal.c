@@ -5,6 +5,7 @@
 #include "store_world.h"
 
 #include "store/record.h"
+#include "store/settling.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -255,11 +256,9 @@ static void a_flipped_bit_in_the_checkpoint_is_seen_or_does_not_matter(void **st
 }
 
 /* Left between two saves, so that the newest rows are in SQLite's log alone. */
-static void a_flipped_bit_in_the_write_ahead_log_loses_nothing(void **state)
+static void make_unsettled_folder(struct folder *f)
 {
-    struct folder f;
-    struct world *w = &f.w;
-    (void)state;
+    struct world *w = &f->w;
     world_init(w, 5, false);
     w->options.checkpoint_bytes = 8 << 20;
     assert_int_equal(world_open(w), 0);
@@ -273,15 +272,64 @@ static void a_flipped_bit_in_the_write_ahead_log_loses_nothing(void **state)
     }
     assert_true(w->table.dirty.count > 0);
     world_abandon(w);
-    snprintf(f.good, sizeof f.good, "%s-good", w->folder);
-    world_copy_folder(w->folder, f.good);
+    snprintf(f->good, sizeof f->good, "%s-good", w->folder);
+    world_copy_folder(w->folder, f->good);
+}
+
+static void a_flipped_bit_in_the_write_ahead_log_loses_nothing(void **state)
+{
+    struct folder f;
     char path[256];
+    (void)state;
+    make_unsettled_folder(&f);
     folder_path(&f, "checkpoint.db-wal", path);
     assert_true(size_of(path) > 20000);
     assert_int_equal(flip_all(&f, "checkpoint.db-wal", 4001), 0);
     unlink(path);
     assert_false(is_refused(&f, "without the write-ahead log"));
     folder_free(&f);
+}
+
+static void copy_odd_pages(const char *from_path, const char *to_path)
+{
+    uint8_t page[4096];
+    int from = open(from_path, O_RDONLY), to = open(to_path, O_RDWR);
+    for (int64_t at = 4096; pread(from, page, sizeof page, at) == sizeof page; at += 8192)
+        assert_int_equal(pwrite(to, page, sizeof page, at), sizeof page);
+    close(from);
+    close(to);
+}
+
+/* Half of its log is in the checkpoint already: pages of two ages, if the other half were lost. */
+static void a_log_damaged_while_it_was_settled_is_refused(void **state)
+{
+    struct folder f;
+    struct world *w = &f.w;
+    enum settling settling;
+    char path[256], good[256];
+    (void)state;
+    make_unsettled_folder(&f);
+    snprintf(good, sizeof good, "%s/checkpoint.db", f.good);
+    folder_path(&f, "checkpoint.db", path);
+    assert_int_equal(settling_begin(&w->env, w->folder, SETTLING_ALL), 1);
+    snprintf(f.good, sizeof f.good, "%s-half", w->folder);
+    world_copy_folder(w->folder, f.good);
+    assert_false(check(&f, "settled at the start", 0));
+    world_abandon(w);
+    copy_odd_pages(path, strcat(strcpy(good, f.good), "/checkpoint.db"));
+    heal(&f);
+    assert_true(flip_all(&f, "checkpoint.db-wal", 4001) > 5);
+    assert_int_equal(flip_all(&f, "checkpoint.settling", 1), 0);
+    folder_path(&f, "checkpoint.db-wal", path);
+    unlink(path);
+    assert_true(is_refused(&f, "without the write-ahead log"));
+    assert_false(check(&f, "half settled", 0));
+    world_abandon(w);
+    assert_int_equal(settling_find(&w->env, w->folder, &settling), 0);
+    assert_int_equal(settling, SETTLING_NONE);
+    folder_free(&f);
+    snprintf(f.good, sizeof f.good, "%s-good", w->folder);
+    world_remove_folder(f.good);
 }
 
 /* ---- torn tails ---- */
@@ -350,6 +398,27 @@ static void an_unmarked_last_record_is_written_again(void **state)
     assert_int_equal(record.sequence, 6);
     assert_false(check(&f, "once more", 0));
     folder_free(&f);
+}
+
+static void a_mark_that_could_not_be_written_is_written_with_the_next_commit(void **state)
+{
+    struct folder f;
+    struct world *w = &f.w;
+    char path[256];
+    (void)state;
+    world_init(w, 21, false);
+    w->options.first_bytes = 48 << 10;
+    assert_int_equal(world_open(w), 0);
+    assert_int_equal(world_step(w, 3), 0);
+    w->fault = (struct world_fault){.fail_write_at = w->writes + 2, .error = EIO};
+    assert_int_equal(world_step(w, 3), 0);
+    w->fault = (struct world_fault){0};
+    assert_int_equal(world_step(w, 3), 0);
+    world_abandon(w);
+    folder_path(&f, "journal/0000000000000001.log", path);
+    flip(path, 3 * BLOCK_BYTES + 40, 1);
+    assert_int_equal(world_open(w), KS_E_DAMAGED);
+    world_free(w);
 }
 
 /* ---- files ---- */
@@ -546,6 +615,8 @@ int main(void)
         cmocka_unit_test(a_flipped_bit_in_the_write_ahead_log_loses_nothing),
         cmocka_unit_test(a_torn_last_record_is_cut_at_whatever_byte),
         cmocka_unit_test(an_unmarked_last_record_is_written_again),
+        cmocka_unit_test(a_mark_that_could_not_be_written_is_written_with_the_next_commit),
+        cmocka_unit_test(a_log_damaged_while_it_was_settled_is_refused),
         cmocka_unit_test(a_missing_file_is_seen_or_does_not_matter),
         cmocka_unit_test(a_file_cut_short_is_seen_or_does_not_matter),
         cmocka_unit_test(exchanged_files_are_seen_or_do_not_matter),

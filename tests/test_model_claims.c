@@ -485,7 +485,7 @@ static void rewind_from(const char *crash, int event, bool *ret_is_past)
     model_do(t, "do {\"id\":\"p\",\"start\":\"Program\"}");
     bring_all(t);
     expect_part(t, "See", "p", "Busy");
-    snprintf(step, sizeof step, "do {\"id\":\"p\",\"rewind\":%d}", event);
+    snprintf(step, sizeof step, "try {\"id\":\"p\",\"rewind\":%d}", event);
     model_do(t, crash);
     model_do(t, step);
     *ret_is_past = strstr(model_get(t, "See", "p"), "Failed");
@@ -666,7 +666,7 @@ static void one_can_be_rewound_to_where_it_waited(void **state)
         model_do(t, "do {\"id\":\"p\",\"start\":\"Program\"}");
         bring_the_rest(t);
         expect_part(t, "See", "p", "Busy");
-        snprintf(step, sizeof step, "do {\"id\":\"p\",\"rewind\":%d}", event);
+        snprintf(step, sizeof step, "try {\"id\":\"p\",\"rewind\":%d}", event);
         model_do(t, step);
         is_past = strstr(model_get(t, "See", "p"), "Failed");
         model_do(t, "crash");
@@ -721,6 +721,28 @@ static void one_that_was_suspended_over_its_time_limit_can_be_resumed(void **sta
     ks_test_close(t);
 }
 
+static const ks_val *waits_for_a_second_and_goes_on(ks_orch *o)
+{
+    const ks_val *val = waits_for_a_second(o);
+    ks_await(ks_event(o, "End"));
+    return val;
+}
+
+static void a_timer_that_was_held_and_is_canceled_changes_nothing(void **state)
+{
+    (void)state;
+    ks_test *t = open_with(waits_for_a_second_and_goes_on, NULL);
+    model_do(t, "do {\"id\":\"p\",\"start\":\"Program\"}");
+    model_do(t, "do {\"id\":\"p\",\"suspend\":\"x\"}");
+    model_do(t, "do {\"id\":\"p\",\"raise\":\"Go\",\"value\":1}");
+    model_do(t, "advance 2000");
+    model_do(t, "do {\"id\":\"p\",\"resume\":\"x\"}");
+    model_do(t, "crash");
+    model_do(t, "do {\"id\":\"p\",\"raise\":\"End\",\"value\":2}");
+    expect(t, "See", "p", "{\"status\":\"Completed\",\"output\":1}");
+    ks_test_close(t);
+}
+
 static void one_that_was_suspended_over_the_limit_of_an_attempt_can_be_resumed(void **state)
 {
     (void)state;
@@ -768,6 +790,7 @@ int main(void)
         cmocka_unit_test(an_error_without_a_type_is_no_final_one),
         cmocka_unit_test(one_that_was_suspended_over_the_limit_of_an_attempt_can_be_resumed),
         cmocka_unit_test(one_that_was_suspended_over_its_time_limit_can_be_resumed),
+        cmocka_unit_test(a_timer_that_was_held_and_is_canceled_changes_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -57,12 +57,29 @@ static const ks_val *wait_for(ks_orch *o, char op)
     ks_task *winner = ks_winner(ks_when_any(o, timer, event, work));
     ks_cancel(timer);
     ks_cancel(event);
+    ks_cancel(work);
     return ks_string(o->mem, winner == timer ? "timer" : winner == event ? "event" : "work");
+}
+
+/* Gives up attempts of an activity and of a child, in whatever state they are. */
+static const ks_val *give_up(ks_orch *o)
+{
+    static const ks_retry hasty = {.attempts = 3, .first_ms = 300, .timeout_ms = 400};
+    ks_task *child = ks_sub_with(o, "Child", "kid", json(o, "{\"wait\":true}"), &hasty);
+    ks_task *work = ks_call_with(o, "Work", json(o, "{\"fail\":[\"A\"],\"value\":2}"), &hasty);
+    ks_task *timer = ks_timer(o, o->now_ms + 800);
+    ks_task *winner = ks_winner(ks_when_any(o, child, work, timer));
+    ks_cancel(child);
+    ks_cancel(work);
+    ks_cancel(timer);
+    return ks_string(o->mem, winner == child ? "child" : winner == work ? "work" : "timer");
 }
 
 static const ks_val *sub(ks_orch *o, char op)
 {
     static const ks_retry patient = {.attempts = 2, .first_ms = 500};
+    if (op == 'k')
+        return give_up(o);
     if (op == 's')
         return ks_try(ks_sub(o, "Child", NULL, json(o, "{}")));
     if (op == 'S')
@@ -77,7 +94,7 @@ static const ks_val *command(ks_orch *o, const char *at, bool *is_locked)
         return call(o, *at);
     if (strchr("teEwW", *at))
         return wait_for(o, *at);
-    if (strchr("sSR", *at))
+    if (strchr("sSRk", *at))
         return *is_locked ? NULL : sub(o, *at);
     if (*at == 'a' || *at == 'd')
         return ks_try(ks_call_entity(o, ACCOUNT("a"), *at == 'a' ? "Deposit" : "Close", one));
@@ -152,7 +169,7 @@ enum { IDS = 5, IDS_STARTED = 3 };
 
 static void add_start(struct script *s)
 {
-    static const char ops[] = "cfFitteEsSRalunxwWTrLgmd";
+    static const char ops[] = "cfFitteEsSRkalunxwWTrLgmd";
     char program[12] = "";
     unsigned len = 1 + pick(s, 8);
     for (unsigned i = 0; i < len; i++)

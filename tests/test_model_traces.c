@@ -201,6 +201,16 @@ static const ks_val *calls_what_it_did_not_lock(ks_orch *o)
     return NULL;
 }
 
+static const ks_val *calls_before_its_lock(ks_orch *o)
+{
+    ks_task *lock = ks_lock(o, account("a"), account("b"));
+    if (ks_is_true(o->input))
+        ks_await(ks_event(o, "Go"));
+    ks_task *call = ks_call_entity(o, account("a"), "Deposit", number(o, 1));
+    ks_await(lock);
+    return ks_await(call);
+}
+
 static const ks_val *has_a_child_in_a_section(ks_orch *o)
 {
     ks_await(ks_lock(o, account("a")));
@@ -489,6 +499,13 @@ static const struct model_program programs[] =
      {"signal_of_a_locked_entity_by_its_owner_fails", signals_what_it_locked, NULL,
       START "state a\nstate b\n"},
      {"call_of_what_is_not_locked_fails", calls_what_it_did_not_lock, NULL, START},
+     {"call_before_the_lock_fails", calls_before_its_lock, NULL,
+      START "state a\ncall {\"id\":\"a\",\"call\":\"Deposit\",\"value\":2}\nanswer\n"},
+     {"call_while_another_has_the_lock_fails", calls_before_its_lock, NULL,
+      "do {\"id\":\"t\",\"start\":\"Transfer\",\"input\":{\"from\":\"b\",\"to\":\"c\",\"amount\":0,"
+      "\"wait\":true}}\n" START_WITH("true") EVENT("Go", "1")},
+     {"call_when_the_lock_is_there_completes", calls_before_its_lock, NULL,
+      START_WITH("true") EVENT("Go", "1") "state a\n"},
      {"child_in_a_critical_section_fails", has_a_child_in_a_section, NULL, START},
      {"lock_of_nothing_fails", locks_none, NULL, START},
      {"lock_nobody_waits_for_is_gone_at_the_end", does_not_wait_for_its_lock, NULL,
@@ -550,13 +567,13 @@ static const struct model_program programs[] =
       "do {\"id\":\"p\",\"suspend\":\"x\"}\n" EVENT("Go", "1") "do {\"id\":\"p\",\"terminate\":"
                                                                "\"z\"}\nrun\nadvance 3000\n"},
      {"suspended_twice_is_refused", waits_for_three, NULL,
-      START "do {\"id\":\"p\",\"suspend\":\"x\"}\ndo {\"id\":\"p\",\"suspend\":\"y\"}\n"
-            "do {\"id\":\"p\",\"resume\":\"y\"}\ndo {\"id\":\"p\",\"resume\":\"y\"}\n"},
+      START "do {\"id\":\"p\",\"suspend\":\"x\"}\ntry {\"id\":\"p\",\"suspend\":\"y\"}\nanswer\n"
+            "do {\"id\":\"p\",\"resume\":\"y\"}\ntry {\"id\":\"p\",\"resume\":\"y\"}\nanswer\n"},
      {"terminated_by_its_parent", raises_its_child, NULL, START EVENT("Go", "1")},
      {"terminated_by_itself", terminates_itself, NULL, START},
      {"terminated_ignores_what_comes_late", waits_for_three, NULL,
       START "do {\"id\":\"p\",\"terminate\":\"x\"}\nrun\nadvance 3000\nstate work\n"
-            "do {\"id\":\"p\",\"terminate\":\"y\"}\n"},
+            "try {\"id\":\"p\",\"terminate\":\"y\"}\nanswer\n"},
      {"rewound_to_what_failed", fails_at_the_end, NULL,
       START_WITH("{\"last\":" FAILS("\"Busy\"") "}") "run\nadvance 1000\n" EVENT(
           "Go", "1") "run\n"
@@ -564,22 +581,44 @@ static const struct model_program programs[] =
      {"rewound_child_and_parent", has_a_nameless_child, NULL,
       START_WITH("{\"fail\":true}") "do {\"id\":\"p\",\"rewind\":-1}\n"},
      {"rewind_of_what_did_not_fail_is_refused", waits_for_three, NULL,
-      START "do {\"id\":\"p\",\"rewind\":-1}\ndo {\"id\":\"p\",\"terminate\":\"x\"}\n"
-            "do {\"id\":\"p\",\"rewind\":0}\n"},
+      START "try {\"id\":\"p\",\"rewind\":-1}\nanswer\ndo {\"id\":\"p\",\"terminate\":\"x\"}\n"
+            "try {\"id\":\"p\",\"rewind\":0}\nanswer\n"},
      {"rewind_to_an_event_that_is_none_is_refused", nests, NULL,
-      START_WITH("0") "do {\"id\":\"p\",\"rewind\":2}\ndo {\"id\":\"p\",\"rewind\":1}\n"},
+      START_WITH("0") "try {\"id\":\"p\",\"rewind\":2}\nanswer\ndo {\"id\":\"p\",\"rewind\":1}\n"},
      {"restarted_under_its_id_and_another", nests, NULL,
       "do {\"id\":\"q\"}\n" START_WITH("0") "do {\"id\":\"p\",\"restart\":\"q\"}\n"
                                             "do {\"id\":\"p\",\"restart\":true}\n"},
      {"restart_of_what_runs_needs_a_new_id", waits_for_three, NULL,
-      "do {\"id\":\"q\"}\n" START "do {\"id\":\"p\",\"restart\":true}\n"
-      "do {\"id\":\"p\",\"restart\":\"q\"}\n"},
+      "do {\"id\":\"q\"}\n" START "try {\"id\":\"p\",\"restart\":true}\nanswer\n"
+      "do {\"id\":\"p\",\"restart\":\"q\"}\n"
+      "try {\"id\":\"p\",\"restart\":\"q\"}\nanswer\n"
+      "try {\"id\":\"p\",\"restart\":\"@a@b\"}\nanswer\n"},
      {"purged_with_children", has_a_child, NULL,
       "do {\"id\":\"c\"}\n" START "do {\"id\":\"p\",\"purge\":true,\"children\":true}\n"},
      {"purged_without_children", has_a_child, NULL,
       "do {\"id\":\"c\"}\n" START "do {\"id\":\"p\",\"purge\":true}\n"},
      {"purge_of_what_runs_is_refused", waits_for_three, NULL,
-      START "do {\"id\":\"p\",\"purge\":true}\n"},
+      START "try {\"id\":\"p\",\"purge\":true}\nanswer\n"},
+     {"operators_are_told_that_there_is_none", waits_for_three, NULL,
+      "try {\"id\":\"p\",\"terminate\":\"x\"}\nanswer\ntry "
+      "{\"id\":\"p\",\"suspend\":\"x\"}\nanswer\n"
+      "try {\"id\":\"p\",\"resume\":\"x\"}\nanswer\ntry {\"id\":\"p\",\"rewind\":-1}\nanswer\n"
+      "try {\"id\":\"p\",\"restart\":true}\nanswer\ntry {\"id\":\"p\",\"restart\":\"q\"}\nanswer\n"
+      "try {\"id\":\"p\",\"purge\":true}\nanswer\ntry {\"id\":\"p\",\"raise\":\"Go\"}\nanswer\n"
+      "try {\"id\":\"@account@a\",\"resume\":\"x\"}\nanswer\n"},
+     {"operators_are_told_that_it_is_over", nests, NULL,
+      START_WITH("0") "try {\"id\":\"p\",\"terminate\":\"x\"}\nanswer\n"
+                      "try {\"id\":\"p\",\"suspend\":\"x\"}\nanswer\ntry "
+                      "{\"id\":\"p\",\"resume\":\"x\"}\nanswer\n"
+                      "try {\"id\":\"p\",\"raise\":\"Go\"}\nanswer\n"},
+     {"operators_are_told_that_it_runs", waits_for_three, NULL,
+      START
+      "try {\"id\":\"p\",\"resume\":\"x\"}\nanswer\ntry {\"id\":\"p\",\"purge\":true}\nanswer\n"
+      "do {\"id\":\"a\",\"signal\":\"Deposit\",\"value\":1}\n"
+      "try {\"id\":\"@account@a\",\"resume\":\"x\"}\nanswer\n"},
+     {"operators_may_send_several_messages_at_once", waits_for_three, NULL,
+      START "do {\"id\":\"p\",\"terminate\":\"x\",\"purge\":true}\n" START
+            "try {\"id\":\"p\",\"terminate\":\"x\",\"suspend\":\"y\"}\nanswer\n"},
 
      {"child_with_a_limit_suspends", has_a_child_with_a_limit, NULL,
       "do {\"id\":\"c\"}\n" START_WITH("{\"wait\":true}")},
@@ -641,6 +680,8 @@ static const struct model_program programs[] =
      {"restart_forgets_the_parent", has_a_child, NULL,
       "do {\"id\":\"c\"}\n" START "do {\"id\":\"c\",\"restart\":true}\n"}};
 
+#include "model_traces_cancel.h"
+
 static void traced(void **state)
 {
     model_trace_expect(*state, functions);
@@ -654,6 +695,7 @@ int main(void)
     } lists[] = {
         {programs, sizeof programs / sizeof programs[0]},
         {more_programs, sizeof more_programs / sizeof more_programs[0]},
+        {cancel_programs, sizeof cancel_programs / sizeof cancel_programs[0]},
         {changed_programs, sizeof changed_programs / sizeof changed_programs[0]},
     };
     enum { TESTS_MAX = 256 };

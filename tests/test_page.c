@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include <cmocka.h>
+#include <openssl/evp.h>
 
 #define LIVE "Accept: text/event-stream\r\n"
 
@@ -47,6 +48,14 @@ static void expect_header(const ks_answer *a, const char *line)
 {
     if (!strstr(a->headers, line))
         fail_msg("no '%s' in %s", line, a->headers);
+}
+
+static size_t count(const char *text, const char *what)
+{
+    size_t n = 0;
+    while ((text = strstr(text, what)))
+        n++, text++;
+    return n;
 }
 
 /* ---- files ---- */
@@ -88,14 +97,14 @@ static void it_is_compressed_for_who_takes_that(void **state)
     char header[100];
     for (size_t i = 0; i < sizeof takes / sizeof takes[0]; i++) {
         snprintf(header, sizeof header, "Accept-Encoding: %s\r\n", takes[i]);
-        const ks_answer *a = get(*state, header, "/style.css");
+        const ks_answer *a = get(*state, header, "/page.js");
         expect_header(a, "Content-Encoding: gzip\r\n");
         expect_header(a, "-gzip\"\r\n");
         assert_memory_equal(a->body, "\x1f\x8b", 2);
     }
     for (size_t i = 0; i < sizeof refuses / sizeof refuses[0]; i++) {
         snprintf(header, sizeof header, "Accept-Encoding: %s\r\n", refuses[i]);
-        assert_null(strstr(get(*state, header, "/style.css")->headers, "Content-Encoding"));
+        assert_null(strstr(get(*state, header, "/page.js")->headers, "Content-Encoding"));
     }
 }
 
@@ -134,16 +143,32 @@ static void nothing_but_its_own_may_run_in_it(void **state)
     expect_header(a, "Cross-Origin-Resource-Policy: same-origin\r\n");
     expect_header(a, "Permissions-Policy: ");
     assert_null(strstr(a->headers, "unsafe"));
-    assert_null(strstr(a->body, "<style"));
     assert_null(strstr(a->body, " style="));
     assert_null(strstr(a->body, " onclick="));
+}
+
+static void its_one_style_is_that_of_the_policy(void **state)
+{
+    unsigned char hash[32];
+    char base64[50], want[200];
+    const ks_answer *a = get(*state, NULL, "/");
+    const char *begin = strstr(a->body, "<style>"), *end = strstr(a->body, "</style>");
+    assert_non_null(begin);
+    assert_int_equal(count(a->body, "<style"), 1);
+    begin += strlen("<style>");
+    assert_int_equal(EVP_Digest(begin, (size_t)(end - begin), hash, NULL, EVP_sha256(), NULL), 1);
+    EVP_EncodeBlock((unsigned char *)base64, hash, sizeof hash);
+    snprintf(want, sizeof want, "; style-src 'sha256-%s'\r\n", base64);
+    expect_header(a, want);
+    expect_header(get(*state, NULL, "/page.js"), "; style-src 'none'\r\n");
 }
 
 static void other_paths_and_methods_are_not_found(void **state)
 {
     assert_int_equal(get(*state, NULL, "/index.html")->status, 404);
-    assert_int_equal(get(*state, NULL, "/STYLE.css")->status, 404);
-    assert_int_equal(get(*state, NULL, "/../style.css")->status, 404);
+    assert_int_equal(get(*state, NULL, "/style.css")->status, 404);
+    assert_int_equal(get(*state, NULL, "/PAGE.js")->status, 404);
+    assert_int_equal(get(*state, NULL, "/../page.js")->status, 404);
     const ks_answer *a = ask(*state, "POST", NULL, "/");
     assert_int_equal(a->status, 404);
     expect_header(a, "Allow: GET, HEAD\r\n");
@@ -178,14 +203,6 @@ static const char *events(const ks_answer *a)
 {
     assert_memory_equal(a->body, "retry: 1000\nevent: now\ndata: ", 29);
     return strstr(a->body, "\n\n") + 2;
-}
-
-static size_t count(const char *text, const char *what)
-{
-    size_t n = 0;
-    while ((text = strstr(text, what)))
-        n++, text++;
-    return n;
 }
 
 static void it_begins_with_the_time_and_what_there_is(void **state)
@@ -350,6 +367,7 @@ int main(void)
         TEST(it_is_compressed_for_who_takes_that),
         TEST(who_has_it_is_told_so),
         TEST(nothing_but_its_own_may_run_in_it),
+        TEST(its_one_style_is_that_of_the_policy),
         TEST(other_paths_and_methods_are_not_found),
         TEST(it_begins_with_the_time_and_what_there_is),
         TEST(each_commit_is_told_of_once),

@@ -128,6 +128,45 @@ static void more_than_write_bytes_waiting_ends_the_connection(void **state)
     close_world(&w);
 }
 
+/* Three have large answers waiting; with them it is too much, and the last of them goes. Small ones
+ * go on. */
+static void too_much_waiting_for_all_ends_who_has_much(void **state)
+{
+    struct world w;
+    (void)state;
+    open_world(&w, (struct server_limits){.all_write_bytes = 32 << 20});
+    struct peer slow[3], small = peer_open(&w), next;
+    for (int i = 0; i < 3; i++) {
+        slow[i] = (struct peer){.fd = new_socket(4096)};
+        assert_int_equal(try_connect(&w, slow[i].fd), 0);
+        peer_get(&w, &slow[i], "/");
+        wait_asked(&w, (size_t)i + 1);
+    }
+    for (size_t i = 0; i < 3; i++)
+        answer_big(&w, i, 15 << 20);
+    let_all_happen(&w);
+    peer_expect_cut(&w, &slow[2]);
+    peer_get(&w, &small, "/");
+    wait_asked(&w, 4);
+    answer(&w, 3, "small", false);
+    peer_expect(&w, &small, "small");
+    peer_close(&slow[0]); /* and gives room back */
+    let_all_happen(&w);
+    next = peer_open(&w);
+    peer_get(&w, &next, "/");
+    wait_asked(&w, 5);
+    answer_big(&w, 4, 15 << 20);
+    struct buf got = {0};
+    free(peer_read_head(&w, &next, &got));
+    assert_int_equal(got.len, 15 << 20);
+    buf_free(&got);
+    peer_close(&slow[1]);
+    peer_close(&slow[2]);
+    peer_close(&small);
+    peer_close(&next);
+    close_world(&w);
+}
+
 static void a_client_that_takes_nothing_is_cut_off(void **state)
 {
     struct world w;
@@ -495,6 +534,7 @@ int main(void)
         cmocka_unit_test(a_chunked_upload_comes_out_whole),
         cmocka_unit_test(big_answers_reach_a_slow_reader),
         cmocka_unit_test(more_than_write_bytes_waiting_ends_the_connection),
+        cmocka_unit_test(too_much_waiting_for_all_ends_who_has_much),
         cmocka_unit_test(a_client_that_takes_nothing_is_cut_off),
         cmocka_unit_test(a_client_that_takes_little_at_a_time_is_served),
         cmocka_unit_test(write_bytes_counts_what_is_waiting_now),

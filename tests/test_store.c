@@ -251,14 +251,16 @@ static void time_and_uids_never_go_back(void **at)
 
 struct due_list {
     struct due at[8];
-    size_t count;
+    size_t count, wanted;
 };
 
-static void take_due(void *ctx, const struct due *due)
+/* As many as are wanted; 0: all. */
+static bool take_due(void *ctx, const struct due *due)
 {
     struct due_list *list = ctx;
     assert_true(list->count < 8);
     list->at[list->count++] = *due;
+    return list->count != list->wanted;
 }
 
 static void expire(struct world *w, const char *id, int64_t due_ms)
@@ -295,6 +297,10 @@ static void what_is_due_comes_in_order_and_once(void **at)
     assert_int_equal(store_due(w->store, 0, 300, take_due, &list), 0);
     assert_int_equal(list.count, 1);
     assert_int_equal(list.at[0].uid, 3);
+    list = (struct due_list){.wanted = 2};
+    assert_int_equal(store_due(w->store, 0, NEVER_MS, take_due, &list), 0);
+    assert_int_equal(list.count, 2);
+    assert_int_equal(list.at[1].uid, 1);
 }
 
 static void an_activity_that_waits_is_due_at_once(void **at)

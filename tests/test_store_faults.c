@@ -171,6 +171,37 @@ static void room_is_told_before_it_is_gone(void **state)
     world_free(&w);
 }
 
+static void count_segment(void *ctx, const char *name)
+{
+    *(int *)ctx += strstr(name, ".log") != NULL;
+}
+
+/* One that never lives as long as it takes until a save is due. */
+static void restarts_do_not_heap_up_segments(void **state)
+{
+    struct world w;
+    char journal[160];
+    (void)state;
+    world_init(&w, 5, false);
+    w.options.checkpoint_bytes = (size_t)1 << 40;
+    w.options.checkpoint_ms = (int64_t)1 << 40;
+    snprintf(journal, sizeof journal, "%s/journal", w.folder);
+    for (int i = 0; i < 40; i++) {
+        int segments = 0;
+        assert_int_equal(world_open(&w), 0);
+        assert_same(&w, "start", i);
+        assert_int_equal(step(&w), 0);
+        for (int k = 0; k < 4; k++) {
+            store_tick(w.store);
+            world_pump(&w);
+        }
+        w.posix.disk_list(NULL, journal, count_segment, &segments);
+        assert_true(segments < 12);
+        world_abandon(&w);
+    }
+    world_free(&w);
+}
+
 /* ---- crashes ---- */
 
 struct crash {
@@ -378,6 +409,7 @@ int main(void)
         cmocka_unit_test(a_write_error_loses_nothing_wherever_it_is_met),
         cmocka_unit_test(short_and_interrupted_writes_are_gone_on_with),
         cmocka_unit_test(room_is_told_before_it_is_gone),
+        cmocka_unit_test(restarts_do_not_heap_up_segments),
         cmocka_unit_test(a_process_killed_before_any_call_loses_nothing),
         cmocka_unit_test(power_lost_before_any_call_loses_nothing),
         cmocka_unit_test(a_failed_sync_ends_the_process_and_loses_nothing),

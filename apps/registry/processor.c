@@ -8,10 +8,11 @@
  *
  *     {"id":"...","items":["..."],"closesAt":"...Z","closedAt":"...Z","closedBy":"user"}
  *
- * Any 2xx says that it was taken; after anything else it is sent again. The key of the signature is
- * REGISTRY_PROCESSOR_SECRET; without one there is no signature. Both are read where it is sent, at
- * each attempt: so the secret is in no history, the time is fresh, and a setting that was wrong
- * helps as soon as it is right. */
+ * Any 2xx says that it was taken; after anything else it is sent again: after 1, 2, 4, ... seconds,
+ * up to a quarter of an hour, or when a 429 or 503 says in Retry-After, up to that, too. The key of
+ * the signature is REGISTRY_PROCESSOR_SECRET; without one there is no signature. Both are read
+ * where it is sent, at each attempt: so the secret is in no history, the time is fresh, and a
+ * setting that was wrong helps as soon as it is right. */
 #include "registry.h"
 
 #include <openssl/evp.h>

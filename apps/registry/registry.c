@@ -49,6 +49,7 @@ static const ks_val *list_new(ks_entity *e)
 static const ks_val *list_add_item(ks_entity *e)
 {
     ks_append(e, "items", e->arg);
+    ks_add(e, "bytes", ITEM_BYTES(e->arg));
     return NULL;
 }
 

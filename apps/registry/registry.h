@@ -5,13 +5,17 @@
 
 #include "keepsake.h"
 
-/* {"id", "items": [text], "openedAt": ms, "closesAt": ms} and, once closed, {"closedAt": ms,
- * "closedBy": text, "processing": text}; without the last, nobody processes it */
+/* {"id", "items": [text], "bytes": how much they take, "openedAt": ms, "closesAt": ms} and, once it
+ * has closed, {"closedAt": ms, "closedBy": text, "processing": text}; without the last, nobody
+ * processes it */
 #define LIST(id) ((ks_ref){"RegistryList", (id)})
 /* {"registryCount", "itemsCount", "openCount", "closedCount"} */
 #define STATS ((ks_ref){"RegistryStats", ""})
 
-enum { ITEM_BYTES_MAX = 8192 };
+/* A registry is handed over as one value, which may have 1 MiB. */
+enum { ITEM_BYTES_MAX = 8192, LIST_BYTES_MAX = 1000000 };
+/* What an item counts as. */
+#define ITEM_BYTES(item) ((int64_t)ks_len(item) + 8)
 
 extern const ks_function registry_functions[];
 extern const ks_page registry_pages[]; /* web/registry, embedded by tools/embed */

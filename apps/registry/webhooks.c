@@ -68,6 +68,16 @@ static bool is_open(ks_http *h, const char *id)
     return false;
 }
 
+static bool has_room(ks_http *h, const char *id, const ks_val *item)
+{
+    if (ks_int(ks_get(ks_state(h, LIST(id)), "bytes")) + ITEM_BYTES(item) <= LIST_BYTES_MAX)
+        return true;
+    REFUSE(h, 413,
+           "Registry %s is full: its items may take %d bytes, and with this one it is more.", id,
+           LIST_BYTES_MAX);
+    return false;
+}
+
 /* The item of a POST, JSON or plain text; NULL when a refusal was answered. */
 static const ks_val *posted_item(ks_http *h)
 {
@@ -117,7 +127,7 @@ int webhook_add(ks_http *h)
     if (!has_id(h, id, "Add"))
         return 0;
     const ks_val *item = asked_item(h);
-    if (!item || !is_open(h, id))
+    if (!item || !is_open(h, id) || !has_room(h, id, item))
         return 0;
     ks_signal(h->out, LIST(id), "AddItem", item);
     ks_signal(h->out, STATS, "NewItem", NULL);

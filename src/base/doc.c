@@ -91,12 +91,57 @@ static bool item_number(struct str key, size_t *ret)
     return true;
 }
 
-static struct str path_key(struct str *path)
+/* Of a path what was not gone yet. */
+struct way {
+    struct str rest;
+    bool is_more;
+};
+
+static struct way way_of(struct str path)
 {
-    const char *slash = memchr(path->at, '/', path->len);
-    struct str key = {path->at, slash ? (size_t)(slash - path->at) : path->len};
-    *path = slash ? (struct str){slash + 1, path->len - key.len - 1} : (struct str){"", 0};
-    return key;
+    return (struct way){.rest = path, .is_more = path.len > 0};
+}
+
+static bool is_escape(const char *at, const char *end)
+{
+    return *at == '~' && end - at > 1 && (at[1] == '0' || at[1] == '1');
+}
+
+static struct str unescaped(ks_arena *mem, struct str key)
+{
+    if (key.len == 0 || !memchr(key.at, '~', key.len))
+        return key;
+    char *text = arena_alloc(mem, key.len);
+    size_t len = 0;
+    for (const char *at = key.at, *end = key.at + key.len; at < end; at++) {
+        bool escapes = is_escape(at, end);
+        text[len++] = escapes ? "~/"[at[1] - '0'] : *at;
+        at += escapes;
+    }
+    return (struct str){text, len};
+}
+
+/* Takes the next key; false at the end. */
+static bool way_next(ks_arena *mem, struct way *way, struct str *ret_key)
+{
+    const char *slash = way->rest.len ? memchr(way->rest.at, '/', way->rest.len) : NULL;
+    size_t len = slash ? (size_t)(slash - way->rest.at) : way->rest.len;
+    if (!way->is_more)
+        return false;
+    *ret_key = unescaped(mem, (struct str){way->rest.at, len});
+    way->is_more = slash;
+    if (slash)
+        way->rest = (struct str){slash + 1, way->rest.len - len - 1};
+    return true;
+}
+
+const char *doc_path_check(struct str path)
+{
+    const char *end = path.at + path.len;
+    for (const char *at = path.at; at < end; at++)
+        if (*at == '~' && !is_escape(at, end))
+            return "a path has a ~ that is neither ~0 nor ~1";
+    return utf8_is_valid(path) ? NULL : "a path is not UTF-8";
 }
 
 /* The place a key names in a container, or NULL when there is none. */
@@ -131,9 +176,9 @@ static const char *why_not(const struct change *c, struct str path, const char *
 static const ks_val **path_make(const struct change *c, struct str path, const char **why)
 {
     const ks_val **slot = &c->doc->root;
-    struct str rest = path;
-    while (rest.len) {
-        struct str key = path_key(&rest);
+    struct way way = way_of(path);
+    struct str key;
+    while (way_next(c->mem, &way, &key)) {
         slot = slot_make(c, slot, key);
         if (!slot) {
             *why = why_not(c, path, "leads through something that is no object and no array");
@@ -190,17 +235,16 @@ static const char *do_add(const struct change *c, const struct doc_patch *p)
 /* Removing is rare and costs the length of the container: the rest is copied. */
 static const char *do_remove(const struct change *c, const struct doc_patch *p)
 {
-    struct str rest = p->path;
+    struct way way = way_of(p->path);
     const ks_val **at = &c->doc->root;
     struct str key = {"", 0};
-    while (rest.len) {
-        key = path_key(&rest);
+    while (way_next(c->mem, &way, &key)) {
         if ((*at)->type != KS_OBJECT && (*at)->type != KS_ARRAY)
             return NULL;
         const ks_val **slot = slot_find(*at, key);
         if (!slot)
             return NULL; /* not there: removed already */
-        if (rest.len)
+        if (way.is_more)
             at = slot;
     }
     if (!p->path.len) {

@@ -12,7 +12,8 @@
  *         4 remove    -
  *
  * A path names a member of an object or, as a number, an item of an array; slashes go deeper; ""
- * is the whole document. What is missing on the way is made as an object.
+ * is the whole document. In a key ~1 is a slash and ~0 a tilde (RFC 6901, section 3). What is
+ * missing on the way is made as an object.
  *
  * Undo: every change notes what it overwrote; doc_undo() puts it back, newest first. Nothing that
  * is overwritten is freed before doc_tidy(), so pointers that were read from the document stay good
@@ -37,6 +38,10 @@ struct doc_undo {
     const ks_val **slot;   /* or: this pointer was ... */
     const ks_val *old_val; /* ... this */
 };
+
+/* NULL, or a sentence: not UTF-8, or a tilde that begins no escape. In patches of before that was
+ * allowed, and a tilde. */
+const char *doc_path_check(struct str path);
 
 enum doc_op { DOC_SET = 1, DOC_APPEND, DOC_ADD, DOC_REMOVE };
 

@@ -109,7 +109,11 @@ static int64_t disk_pwrite(void *self, int file, const void *buf, size_t len, in
 static int disk_sync(void *self, int file)
 {
     (void)self;
-    return or_errno(fdatasync(file));
+    int result;
+    do {
+        result = fdatasync(file);
+    } while (result < 0 && errno == EINTR); /* it has said nothing about the disk yet */
+    return or_errno(result);
 }
 
 static int disk_size(void *self, int file, int64_t *ret_size)
@@ -160,10 +164,16 @@ static int disk_mkdir(void *self, const char *path)
 static int disk_sync_dir(void *self, const char *path)
 {
     (void)self;
-    int dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int dir, result;
+    do {
+        dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    } while (dir < 0 && errno == EINTR);
     if (dir < 0)
         return -errno;
-    int result = or_errno(fsync(dir));
+    do {
+        result = fsync(dir);
+    } while (result < 0 && errno == EINTR);
+    result = or_errno(result);
     close(dir);
     return result;
 }
@@ -189,7 +199,7 @@ static int disk_list(void *self, const char *path, void (*each)(void *ctx, const
 /* A lock of the open file description: it is let go when the file is closed, however that comes
  * about, and a second opener in the same process does not get it either. Whom it belongs to, the
  * kernel does not say, so the holder writes it down. */
-static int lock_take(int file, int64_t *ret_pid)
+static int lock_take(void *self, int file, int64_t *ret_pid)
 {
     char text[32] = "";
     struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
@@ -200,9 +210,11 @@ static int lock_take(int file, int64_t *ret_pid)
         return result;
     }
     int len = snprintf(text, sizeof text, "%ld\n", (long)getpid());
-    if (ftruncate(file, 0) < 0 || pwrite(file, text, (size_t)len, 0) < 0)
-        return errno == ENOSPC || errno == EDQUOT ? 0 : -errno; /* the lock holds all the same */
-    return 0;
+    int64_t result = disk_truncate(self, file, 0);
+    if (result == 0)
+        result = disk_pwrite(self, file, text, (size_t)len, 0);
+    /* The lock holds all the same. */
+    return result >= 0 || result == -ENOSPC || result == -EDQUOT ? 0 : (int)result;
 }
 
 static int disk_lock(void *self, const char *path, int *ret_file, int64_t *ret_pid)
@@ -212,7 +224,7 @@ static int disk_lock(void *self, const char *path, int *ret_file, int64_t *ret_p
     int result = disk_open(self, path, DISK_WRITE_CREATE, &file);
     if (result < 0)
         return result;
-    result = lock_take(file, ret_pid);
+    result = lock_take(self, file, ret_pid);
     if (result < 0) {
         close(file);
         return result;

@@ -2,7 +2,10 @@
  * RFC 8259 allows; its tree is copied into ours. It is written here. */
 #include "base/value.h"
 
+#include "base/die.h"
+
 #include <jansson.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -265,8 +268,16 @@ static bool nests_too_deep(struct str text)
     return false;
 }
 
+/* When memory is short, jansson finds fault with the text. */
+static void set_memory(void)
+{
+    json_set_alloc_funcs(die_malloc, free);
+}
+
 ks_val *val_read_json(ks_arena *mem, struct str text, const char **ret_why)
 {
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, set_memory);
     if (nests_too_deep(text)) {
         *ret_why = "the JSON nests deeper than 64 levels";
         return NULL;
@@ -291,5 +302,5 @@ const ks_val *ks_parse_json(ks_arena *mem, const char *text, size_t len)
 {
     const char *why = "";
     ks_val *val = val_read_json(mem, (struct str){text, len}, &why);
-    return val ? val : ks_fail(mem, "Json", "%s", why);
+    return val ? val : ks_fail(mem, KS_ERROR_BAD_JSON, "%s", why);
 }

@@ -24,16 +24,16 @@ const ks_val *ks_utc(ks_arena *mem, int64_t time_ms)
     if (!gmtime_r(&seconds, &t))
         return ks_null(mem);
     if (t.tm_year < -1900 || t.tm_year > 9999 - 1900)
-        return ks_string(mem, ks_format(mem, "%04d-%02d-%02dT%02d:%02d:%02d.%03dZ",
-                                        t.tm_year + 1900, t.tm_mon + 1, t.tm_mday, t.tm_hour,
-                                        t.tm_min, t.tm_sec, ms));
+        return ks_string(mem,
+                         ks_format(mem, "%04d-%02d-%02dT%02d:%02d:%02d.%03dZ", t.tm_year + 1900,
+                                   t.tm_mon + 1, t.tm_mday, t.tm_hour, t.tm_min, t.tm_sec, ms));
     /* By hand: printf takes a fifth of the time that a Peek does. */
     char text[] = "0000-00-00T00:00:00.000Z";
     const struct {
         int at, n, count;
-    } fields[] = {{0, t.tm_year + 1900, 4}, {5, t.tm_mon + 1, 2}, {8, t.tm_mday, 2},
-                  {11, t.tm_hour, 2},       {14, t.tm_min, 2},    {17, t.tm_sec, 2},
-                  {20, ms, 3}};
+    } fields[] =
+        {{0, t.tm_year + 1900, 4}, {5, t.tm_mon + 1, 2}, {8, t.tm_mday, 2}, {11, t.tm_hour, 2},
+         {14, t.tm_min, 2},        {17, t.tm_sec, 2},    {20, ms, 3}};
     for (size_t i = 0; i < sizeof fields / sizeof fields[0]; i++)
         put_digits(text + fields[i].at, fields[i].n, fields[i].count);
     return ks_string_n(mem, text, sizeof text - 1);

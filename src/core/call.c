@@ -41,7 +41,7 @@ uint64_t ks_random(ks_orch *o)
 /* ---- sub-orchestrations ---- */
 
 ks_task *task_sub_once(struct session *s, const char *orchestration, const char *id,
-                       const ks_val *input)
+                       const ks_val *input, struct retry *r)
 {
     ks_task *task = task_new(s, TASK_CHILD);
     task_number(task);
@@ -50,14 +50,25 @@ ks_task *task_sub_once(struct session *s, const char *orchestration, const char 
     struct event e = {.type = EVENT_SUB_ORCHESTRATION_CREATED,
                       .id = task->id,
                       .target = str_of(id),
-                      .name = str_of(orchestration),
-                      .val = input};
-    if (session_command(s, &e))
+                      .name = str_of(orchestration)};
+    task->name = str_dup(&s->mem, e.target);
+    if (task_attempt(s, &e, &input, r))
         send_for(task, &(struct message){.type = MESSAGE_START,
                                          .target = e.target,
                                          .name = e.name,
                                          .val = input});
     return task;
+}
+
+void task_abandon(ks_task *task)
+{
+    struct session *s = task->session;
+    bool is_new = session_command(s, &(struct event){.type = EVENT_TASK_ABANDONED, .id = task->id});
+    if (is_new && task->kind == TASK_CHILD)
+        send_for(task, &(struct message){.type = MESSAGE_TERMINATE,
+                                         .target = task->name,
+                                         .name = STR(MESSAGE_WITH_CHILDREN),
+                                         .val = ks_string(&s->mem, "nobody waits for it")});
 }
 
 void task_check_sub(struct session *s, const char *orchestration, const char *id,
@@ -68,9 +79,9 @@ void task_check_sub(struct session *s, const char *orchestration, const char *id
                         .name = str_of(orchestration)};
     const char *why = message_check(&m);
     if (why)
-        session_fail(s, ks_fail(&s->mem, "BadSend", "%s", why));
+        session_fail(s, ks_fail(&s->mem, KS_ERROR_BAD_SEND, "%s", why));
     if (s->locked)
-        session_fail(s, ks_fail(&s->mem, "BadLock",
+        session_fail(s, ks_fail(&s->mem, KS_ERROR_BAD_LOCK,
                                 "no sub-orchestration can be begun in a critical section"));
     task_check_input(s, orchestration, input);
 }
@@ -79,7 +90,7 @@ ks_task *ks_sub(ks_orch *o, const char *orchestration, const char *id, const ks_
 {
     struct session *s = task_session_of(o);
     task_check_sub(s, orchestration, id, input);
-    return task_sub_once(s, orchestration, id, input);
+    return task_sub_once(s, orchestration, id, input, NULL);
 }
 
 /* ---- entities ---- */
@@ -92,6 +103,14 @@ static bool is_locked(const struct session *s, struct str id)
     return false;
 }
 
+/* In histories made when it was not refused, it was done. */
+static bool is_before_its_lock(const struct session *s)
+{
+    struct event call = {.type = EVENT_ENTITY_CALLED, .id = s->first_task + s->task_count};
+    bool has_been = s->is_replaying && !session_lacks(s, &call);
+    return s->locked && !s->has_locks && !has_been;
+}
+
 ks_task *ks_call_entity(ks_orch *o, ks_ref entity, const char *operation, const ks_val *arg)
 {
     struct session *s = task_session_of(o);
@@ -99,10 +118,14 @@ ks_task *ks_call_entity(ks_orch *o, ks_ref entity, const char *operation, const 
     struct message m = {.type = MESSAGE_CALL, .target = id, .name = str_of(operation), .val = arg};
     const char *why = message_check(&m);
     if (why)
-        session_fail(s, ks_fail(&s->mem, "BadSend", "%s", why));
+        session_fail(s, ks_fail(&s->mem, KS_ERROR_BAD_SEND, "%s", why));
     if (s->locked && !is_locked(s, id))
-        session_fail(s, ks_fail(&s->mem, "BadLock",
+        session_fail(s, ks_fail(&s->mem, KS_ERROR_BAD_LOCK,
                                 "%s is called in a critical section that does not have it", id.at));
+    if (is_before_its_lock(s))
+        session_fail(s, ks_fail(&s->mem, KS_ERROR_BAD_LOCK,
+                                "%s is called before the critical section has begun; await it",
+                                id.at));
     ks_task *task = task_new(s, TASK_CALL);
     task_number(task);
     struct event e = {.type = EVENT_ENTITY_CALLED,
@@ -132,7 +155,7 @@ static ks_val *sorted_ids(struct session *s, const ks_ref *entities, size_t n)
         const char *why = message_check(
             &(struct message){.type = MESSAGE_CALL, .target = id, .name = STR("lock")});
         if (why)
-            session_fail(s, ks_fail(&s->mem, "BadSend", "%s", why));
+            session_fail(s, ks_fail(&s->mem, KS_ERROR_BAD_SEND, "%s", why));
         ids[i] = id.at;
     }
     qsort(ids, n, sizeof ids[0], by_id);
@@ -146,10 +169,10 @@ ks_task *ks_lock_all(ks_orch *o, const ks_ref *entities, size_t n)
 {
     struct session *s = task_session_of(o);
     if (s->locked)
-        session_fail(s, ks_fail(&s->mem, "BadLock",
+        session_fail(s, ks_fail(&s->mem, KS_ERROR_BAD_LOCK,
                                 "a critical section cannot begin in a critical section"));
     if (n == 0)
-        session_fail(s, ks_fail(&s->mem, "BadLock", "a critical section needs an entity"));
+        session_fail(s, ks_fail(&s->mem, KS_ERROR_BAD_LOCK, "a critical section needs an entity"));
     s->locked = sorted_ids(s, entities, n);
     ks_task *task = task_new(s, TASK_LOCK);
     task_number(task);
@@ -168,7 +191,7 @@ void ks_unlock(ks_orch *o)
     if (!ids)
         return;
     if (!s->has_locks)
-        session_fail(s, ks_fail(&s->mem, "BadLock",
+        session_fail(s, ks_fail(&s->mem, KS_ERROR_BAD_LOCK,
                                 "a critical section was ended before it had begun; await it"));
     s->locked = NULL;
     s->has_locks = false;
@@ -198,7 +221,7 @@ void ks_set_status(ks_orch *o, const ks_val *status)
     size_t len = encoded.len;
     buf_free(&encoded);
     if (len > KS_STATUS_MAX)
-        session_fail(s, ks_fail(&s->mem, "BadSend",
+        session_fail(s, ks_fail(&s->mem, KS_ERROR_BAD_SEND,
                                 "the custom status takes %zu bytes, and at most 65536 are allowed",
                                 len));
     s->status = status ? status : ks_null(&s->mem);

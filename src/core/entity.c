@@ -28,7 +28,9 @@ static void patch(ks_entity *e, enum doc_op op, const char *path, const ks_val *
                           .n = n};
     if (s->error)
         return;
-    s->error = utf8_is_valid(p.path) ? val_check(p.val) : "a path is not UTF-8";
+    s->error = doc_path_check(p.path);
+    if (!s->error)
+        s->error = val_check(p.val);
     if (s->error)
         return;
     /* Before it is applied: the value may be a part of what it changes. */
@@ -38,6 +40,19 @@ static void patch(ks_entity *e, enum doc_op op, const char *path, const ks_val *
     if (s->error)
         s->log->len = log_len;
     e->state = doc->root;
+}
+
+char *ks_path_key(ks_arena *mem, const char *key)
+{
+    char *path = arena_alloc(mem, 2 * strlen(key) + 1), *end = path;
+    for (const char *at = key; *at; at++) {
+        bool escapes = *at == '~' || *at == '/';
+        *end++ = escapes ? '~' : *at;
+        if (escapes)
+            *end++ = *at == '~' ? '0' : '1';
+    }
+    *end = 0;
+    return path;
 }
 
 void ks_set(ks_entity *e, const char *path, const ks_val *val)
@@ -88,12 +103,13 @@ static const ks_val *run(struct entity_step *s, const struct app *app, const str
     ks_entity *e = &s->entity;
     const ks_function *fn = app_operation(app, str_of(s->inst->name), m->name);
     if (!fn)
-        return ks_fail(e->mem, "MissingFunction", "the entity \"%s\" has no operation \"%.*s\"",
-                       s->inst->name, (int)m->name.len, m->name.at);
+        return ks_fail(e->mem, KS_ERROR_MISSING_FUNCTION,
+                       "the entity \"%s\" has no operation \"%.*s\"", s->inst->name,
+                       (int)m->name.len, m->name.at);
     const ks_val *val = fn->entity.run(e);
     const char *why = s->error ? s->error : e->out->error ? e->out->error : val_check(val);
     if (why)
-        return ks_fail(e->mem, "BadOperation", "%s", why);
+        return ks_fail(e->mem, KS_ERROR_BAD_OPERATION, "%s", why);
     return val ? val : ks_null(e->mem);
 }
 

@@ -174,8 +174,21 @@ ks_val *event_to_val(ks_arena *mem, const struct event *e)
     if (layout->has_name)
         put_str(mem, object, "name", e->name);
     if (layout->has_val)
-        ks_put(mem, object, "value", e->val);
+        ks_put(mem, object, ks_is_error(e->val) ? "error" : "value", e->val);
     if (layout->has_details && ks_type_of(e->details) != KS_NULL)
         ks_put(mem, object, "details", e->details);
     return object;
+}
+
+ks_val *start_details_without(ks_arena *mem, const ks_val *details, const char *const names[])
+{
+    ks_val *left = ks_object(mem);
+    for (size_t i = 0; i < ks_len(details); i++) {
+        const char *const *name = names;
+        while (*name && strcmp(*name, ks_key_at(details, i)) != 0)
+            name++;
+        if (!*name)
+            ks_put(mem, left, ks_key_at(details, i), ks_val_at(details, i));
+    }
+    return left;
 }

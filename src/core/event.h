@@ -44,7 +44,9 @@
  * time, due and cut are zigzag, id a varint, target and name strings (buf.h); the rest are values
  * (value_codec.c). Details are an object, or null: of a start {"version", "tags", "parent": {"id",
  * "uid", "task"}} and, where it continues a run, {"task", "draws", "status"}: how far those were;
- * of an activity {"key": task, "heartbeat": ms}.
+ * of an activity {"heartbeat": ms}; of an activity or sub-orchestration that is tried again {"key",
+ * "at"}: the task of the first attempt, and at which byte of history that stands, since only the
+ * first has the input.
  *
  * A failure is a result that is an error: a failed activity's TaskCompleted, a failed instance's
  * ExecutionCompleted. Ids number the tasks of an instance from 0 on.
@@ -112,8 +114,12 @@ void event_decode(struct reader *r, ks_arena *mem, struct event *ret);
 /* The same, but passes over the value and reads only the details. */
 void event_decode_details(struct reader *r, ks_arena *mem, struct event *ret);
 
-/* {"type": "TaskScheduled", "id": 3, "name": "Greet", ...}; shares the event's values. */
+/* {"type": "TaskScheduled", "id": 3, "name": "Greet", "value": ...}; "error" instead of "value" for
+ * a failure, which JSON could not tell from one. Shares the event's values. */
 ks_val *event_to_val(ks_arena *mem, const struct event *e);
+
+/* The details of a start but for some; NULL ends their names. Shares the values. */
+ks_val *start_details_without(ks_arena *mem, const ks_val *details, const char *const names[]);
 
 /* "TaskScheduled 3 \"Greet\"": how errors name a place in history. */
 const char *event_describe(ks_arena *mem, const struct event *e);

@@ -36,7 +36,7 @@ struct summary summary_of(const struct instance *inst)
 void summary_add_details(struct summary *s, const struct instance *inst, ks_arena *mem)
 {
     const ks_val *details = instance_details(inst, mem);
-    s->parent = instance_parent(details);
+    s->parent = instance_parent_id(details);
     s->tags = instance_tags(details);
 }
 

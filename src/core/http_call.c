@@ -58,15 +58,16 @@ static const ks_val *request_fault(ks_arena *mem, const ks_http_request *request
                                    const char *method)
 {
     if (!request->url || !url_is_good(str_of(request->url)))
-        return ks_fail(mem, "BadRequest", "\"%s\" is no URL of http or https that can be asked",
+        return ks_fail(mem, KS_ERROR_BAD_REQUEST,
+                       "\"%s\" is no URL of http or https that can be asked",
                        request->url ? request->url : "");
     if (!is_token(method))
-        return ks_fail(mem, "BadRequest", "\"%s\" is no method", method);
+        return ks_fail(mem, KS_ERROR_BAD_REQUEST, "\"%s\" is no method", method);
     for (size_t i = 0; i < ks_len(request->headers); i++) {
         const char *name = ks_key_at(request->headers, i);
         const char *fault = header_fault(name, ks_val_at(request->headers, i));
         if (fault)
-            return ks_fail(mem, "BadRequest", "the header \"%s\": %s", name, fault);
+            return ks_fail(mem, KS_ERROR_BAD_REQUEST, "the header \"%s\": %s", name, fault);
     }
     return NULL;
 }
@@ -103,20 +104,26 @@ static const ks_val *answer_header(const ks_val *answer, const char *name)
     return ks_get(ks_get(answer, "headers"), name);
 }
 
-/* How long to wait before the next poll: Retry-After, in seconds or as a date. */
-static int64_t pause_ms(const ks_val *answer, int64_t now_ms)
+int64_t http_retry_after_ms(const char *text, int64_t now_ms)
 {
-    const char *text = ks_text(answer_header(answer, "retry-after"));
     size_t digits = strspn(text, "0123456789");
-    int64_t ms = HTTP_POLL_MS, date_ms;
+    int64_t ms = -1, date_ms;
     if (digits > 0 && !text[digits]) {
         ms = 0;
         for (size_t i = 0; i < digits && ms < KS_DAYS(36500); i++)
             ms = ms * 10 + (int64_t)(text[i] - '0') * 1000;
     } else if (utc_of_http_date(text, &date_ms)) {
-        ms = date_ms - now_ms;
+        ms = date_ms > now_ms ? date_ms - now_ms : 0;
     }
-    ms = ms < KS_DAYS(36500) ? ms : KS_DAYS(36500);
+    return ms < KS_DAYS(36500) ? ms : KS_DAYS(36500);
+}
+
+/* How long to wait before the next poll. */
+static int64_t pause_ms(const ks_val *answer, int64_t now_ms)
+{
+    int64_t ms = http_retry_after_ms(ks_text(answer_header(answer, "retry-after")), now_ms);
+    if (ms < 0)
+        ms = HTTP_POLL_MS;
     return ms > HTTP_POLL_MIN_MS ? ms : HTTP_POLL_MIN_MS;
 }
 
@@ -164,7 +171,7 @@ static void exchange_begin(ks_task *task)
     task_parent_add(call->exchange, task);
 }
 
-static void end(ks_task *task, const ks_val *result)
+void task_http_stop(ks_task *task)
 {
     struct http_call *call = task->http;
     ks_task *exchange = call->exchange, *limit = call->limit, *pause = call->pause;
@@ -177,6 +184,11 @@ static void end(ks_task *task, const ks_val *result)
         ks_cancel(limit);
     if (pause)
         ks_cancel(pause);
+}
+
+static void end(ks_task *task, const ks_val *result)
+{
+    task_http_stop(task);
     task_complete(task, result);
 }
 
@@ -189,7 +201,7 @@ static void answered(ks_task *task, const ks_val *answer)
     if (!url) {
         end(task, answer);
     } else if (!url_is_good(str_of(url))) {
-        end(task, ks_fail(&s->mem, "BadAnswer",
+        end(task, ks_fail(&s->mem, KS_ERROR_BAD_ANSWER,
                           "the answer 202 has a Location that cannot be "
                           "asked: \"%.200s\"",
                           url));
@@ -209,7 +221,7 @@ void task_http_child_done(ks_task *task, ks_task *child)
         answered(task, child->result);
     } else if (child == call->limit) {
         call->limit = NULL;
-        end(task, ks_fail(&task->session->mem, "Timeout", "it took longer than %lld ms",
+        end(task, ks_fail(&task->session->mem, KS_ERROR_TIMEOUT, "it took longer than %lld ms",
                           (long long)call->total_ms));
     }
 }

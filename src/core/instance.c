@@ -193,23 +193,25 @@ static int start_fired(struct instance *inst)
     return 0;
 }
 
-/* What was pending is answered, or given up. */
+/* What was pending is answered. */
 static int answered(struct orchestration *o, const struct event *e)
 {
-    enum pending_kind kind = PENDING_ACTIVITY, or_kind = PENDING_CHILD;
-    if (e->type == EVENT_ENTITY_RESPONDED) {
-        kind = PENDING_CALL;
-        or_kind = PENDING_LOCK;
-    } else if (e->type == EVENT_TASK_COMPLETED) {
-        or_kind = PENDING_ACTIVITY;
-    } else if (e->type == EVENT_SUB_ORCHESTRATION_COMPLETED) {
-        kind = PENDING_CHILD;
-    }
-    if (pending_take(&o->pending, e->id, kind) == 0)
+    if (e->type == EVENT_TASK_COMPLETED)
+        return pending_take(&o->pending, e->id, PENDING_ACTIVITY);
+    if (e->type == EVENT_SUB_ORCHESTRATION_COMPLETED)
+        return pending_take(&o->pending, e->id, PENDING_CHILD);
+    if (pending_take(&o->pending, e->id, PENDING_CALL) == 0)
         return 0;
-    int result = pending_take(&o->pending, e->id, or_kind);
-    /* What is given up may have come while the instance was suspended; the code did not know. */
-    return e->type == EVENT_TASK_ABANDONED ? 0 : result;
+    return pending_take(&o->pending, e->id, PENDING_LOCK);
+}
+
+/* It may have been answered while the instance was suspended; the code did not know. */
+static int given_up(struct orchestration *o, uint32_t id)
+{
+    const struct pending *p = pending_find(&o->pending, id);
+    if (p && p->kind == PENDING_TIMER)
+        return -1;
+    return p ? pending_take(&o->pending, id, p->kind) : 0;
 }
 
 static int apply_event(struct instance *inst, const struct event *e, size_t at_bytes)
@@ -231,8 +233,6 @@ static int apply_event(struct instance *inst, const struct event *e, size_t at_b
         if (e->due_ms > e->time_ms)
             inst->status = KS_PENDING;
         inst->due_ms = e->due_ms;
-        o->pending.at = die_zalloc(sizeof o->pending.at[0]);
-        o->pending.cap = 1;
         return pending_add(&o->pending,
                            &(struct pending){.id = EVENT_ID_START, .due_ms = e->due_ms});
     case EVENT_TASK_SCHEDULED:
@@ -263,8 +263,9 @@ static int apply_event(struct instance *inst, const struct event *e, size_t at_b
     case EVENT_TASK_COMPLETED:
     case EVENT_SUB_ORCHESTRATION_COMPLETED:
     case EVENT_ENTITY_RESPONDED:
-    case EVENT_TASK_ABANDONED:
         return answered(o, e);
+    case EVENT_TASK_ABANDONED:
+        return given_up(o, e->id);
     case EVENT_EXECUTION_RESUMED:
         start = pending_find(&o->pending, EVENT_ID_START);
         inst->status = start && start->due_ms > e->time_ms ? KS_PENDING : KS_RUNNING;
@@ -338,7 +339,7 @@ static int apply_history(struct instance *inst, const void *log, size_t len)
     struct buf *history = &inst->orchestration.history;
     size_t from = history->len;
     buf_append(history, log, len);
-    return apply_range(inst, from, len);
+    return history->len ? apply_range(inst, from, len) : -1; /* it would never have begun */
 }
 
 /* ---- applying patches ---- */
@@ -448,9 +449,13 @@ const ks_val *instance_history(const struct instance *inst, ks_arena *mem)
     return events;
 }
 
-void instance_event(const struct instance *inst, size_t at_bytes, ks_arena *mem, struct event *ret)
+void instance_asked(const struct instance *inst, const struct pending *pending, ks_arena *mem,
+                    struct event *ret)
 {
-    *ret = event_at(inst, at_bytes, mem);
+    *ret = event_at(inst, pending->history_bytes, mem);
+    const ks_val *first = ks_get(ret->details, "at");
+    if (first)
+        ret->val = event_at(inst, (size_t)ks_int(first), mem).val;
 }
 
 const ks_val *instance_details(const struct instance *inst, ks_arena *mem)
@@ -458,7 +463,7 @@ const ks_val *instance_details(const struct instance *inst, ks_arena *mem)
     return start_of(inst, mem, event_decode_details).details;
 }
 
-struct str instance_parent(const ks_val *details)
+struct str instance_parent_id(const ks_val *details)
 {
     return val_str(ks_get(ks_get(details, "parent"), "id"));
 }
@@ -467,6 +472,14 @@ const ks_val *instance_tags(const ks_val *details)
 {
     const ks_val *tags = ks_get(details, "tags");
     return ks_type_of(tags) == KS_OBJECT ? tags : NULL;
+}
+
+struct sender instance_parent(const struct instance *inst, ks_arena *mem)
+{
+    const ks_val *parent = ks_get(instance_details(inst, mem), "parent");
+    return (struct sender){.id = val_str(ks_get(parent, "id")),
+                           .uid = (uint64_t)ks_int(ks_get(parent, "uid")),
+                           .task_id = (uint32_t)ks_int(ks_get(parent, "task"))};
 }
 
 /* ---- saving ---- */
@@ -486,7 +499,7 @@ static void save_orchestration(struct instance *inst, struct buf *out, struct im
     ret->log = (struct str){o->history.at + inst->saved_bytes, o->history.len - inst->saved_bytes};
     if (ret->is_whole && o->history.len) {
         struct event start = start_of(inst, &mem, event_decode);
-        struct str parent = instance_parent(start.details);
+        struct str parent = instance_parent_id(start.details);
         const ks_val *tags = instance_tags(start.details);
         val_write_json(out, start.val);
         parent_at = out->len;
@@ -534,13 +547,6 @@ void instance_save(struct instance *inst, struct buf *out, struct image *ret)
         save_orchestration(inst, out, ret);
     else
         save_entity(inst, out, ret);
-}
-
-void instance_unsave(struct instance *inst)
-{
-    inst->saved_bytes = 0;
-    if (inst->kind == INSTANCE_ENTITY)
-        buf_free(&inst->entity.unsaved);
 }
 
 int64_t instance_wake_ms(const struct instance *inst)

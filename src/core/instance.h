@@ -24,6 +24,7 @@
 
 #include "base/doc.h"
 #include "core/event.h"
+#include "core/message.h"
 
 enum instance_kind { INSTANCE_ORCHESTRATION = 1, INSTANCE_ENTITY = 2 };
 
@@ -163,16 +164,19 @@ const ks_val *instance_output(const struct instance *inst, ks_arena *mem);
 const ks_val *instance_custom_status(const struct instance *inst, ks_arena *mem);
 const ks_val *instance_input(const struct instance *inst, ks_arena *mem);
 const ks_val *instance_details(const struct instance *inst, ks_arena *mem);
+/* Whose task it was started for; an empty id: nobody's. */
+struct sender instance_parent(const struct instance *inst, ks_arena *mem);
 /* Of these details: the id of who waits for it, empty for nobody; its tags, an object, or NULL.
  * They stay as they are as long as the instance is there. */
-struct str instance_parent(const ks_val *details);
+struct str instance_parent_id(const ks_val *details);
 const ks_val *instance_tags(const ks_val *details);
 /* The ids of the entities it has locked or waits to lock; NULL: none. */
 const ks_val *instance_locks(const struct instance *inst, ks_arena *mem);
 /* Its history, an array of objects with the fields of event.h; in mem. */
 const ks_val *instance_history(const struct instance *inst, ks_arena *mem);
-/* The event that stands at a place in history. */
-void instance_event(const struct instance *inst, size_t at_bytes, ks_arena *mem, struct event *ret);
+/* The command that something is pending by, with the input of the first attempt. */
+void instance_asked(const struct instance *inst, const struct pending *pending, ks_arena *mem,
+                    struct event *ret);
 
 /* About how much memory it takes. */
 size_t instance_bytes(const struct instance *inst);
@@ -195,8 +199,6 @@ struct image {
 /* The image of everything not saved yet; texts in out (which must not be used while the image
  * is). What it says counts as saved from now on. */
 void instance_save(struct instance *inst, struct buf *out, struct image *ret);
-/* As if it had never been saved: the next image is whole. */
-void instance_unsave(struct instance *inst);
 
 /* When a restart has to look at the instance: its due_ms; 0, at once, while activities are to be
  * started again; NEVER_MS. What the checkpoint's due column says. */

@@ -145,6 +145,15 @@ static bool has_name(enum message_type type)
            type == MESSAGE_CALL;
 }
 
+static const char *check_id(struct str id)
+{
+    if (id.len == 0 || id.len > KS_ID_MAX)
+        return "an instance id has to be 1 to 256 bytes";
+    if (id.at[0] == '@' || !has_only_good_bytes(id))
+        return "Instance ids must not start with @ or contain /, \\, #, ?, or control characters.";
+    return NULL;
+}
+
 static const char *check_target(const struct message *m)
 {
     struct str name, key;
@@ -159,18 +168,16 @@ static const char *check_target(const struct message *m)
             return "Entity keys must not contain /, \\, #, ?, or control characters.";
         return NULL;
     }
-    if (m->target.len == 0 || m->target.len > KS_ID_MAX)
-        return "an instance id has to be 1 to 256 bytes";
     if (m->type == MESSAGE_RESUME && entity_id_parts(m->target, &name, &key))
         return NULL;
-    if (m->target.at[0] == '@' || !has_only_good_bytes(m->target))
-        return "Instance ids must not start with @ or contain /, \\, #, ?, or control characters.";
-    return NULL;
+    return check_id(m->target);
 }
 
 const char *message_check(const struct message *m)
 {
     const char *why = check_target(m);
+    if (!why && m->type == MESSAGE_RESTART && m->name.len)
+        why = check_id(m->name);
     if (!why && has_name(m->type) && (m->name.len == 0 || m->name.len > KS_NAME_MAX))
         why = "a function's, event's or operation's name has to be 1 to 128 bytes";
     if (!why && !utf8_is_valid(m->name))
@@ -266,7 +273,8 @@ void ks_signal(ks_outbox *out, ks_ref entity, const char *operation, const ks_va
 
 void ks_terminate(ks_outbox *out, const char *id, const char *reason, bool with_children)
 {
-    send(out, MESSAGE_TERMINATE, id, with_children ? "children" : "", ks_string(out->mem, reason));
+    send(out, MESSAGE_TERMINATE, id, with_children ? MESSAGE_WITH_CHILDREN : "",
+         ks_string(out->mem, reason));
 }
 
 void ks_suspend(ks_outbox *out, const char *id, const char *reason)
@@ -294,7 +302,7 @@ void ks_restart(ks_outbox *out, const char *id, const char *new_id)
 
 void ks_purge(ks_outbox *out, const char *id, bool with_children)
 {
-    send(out, MESSAGE_PURGE, id, with_children ? "children" : "", NULL);
+    send(out, MESSAGE_PURGE, id, with_children ? MESSAGE_WITH_CHILDREN : "", NULL);
 }
 
 void ks_purge_all(ks_outbox *out, const ks_filter *which, bool with_children)

@@ -20,15 +20,19 @@ enum message_type {
     MESSAGE_LOCK = 7,       /* the entity `target`, then those in val from number `task_id` on */
     MESSAGE_UNLOCK = 8,     /* the entity `target`, which `from` locked or waits for */
     MESSAGE_RESPONSE = 9,   /* a call, a lock or a sub-orchestration: to `target`, its `task_id` */
-    MESSAGE_TERMINATE = 10, /* val: the reason; name: "children" when they go too */
+    MESSAGE_TERMINATE = 10, /* val: the reason; name: whether its children go, too; `from`: only as
+                               the child that it waited for */
     MESSAGE_SUSPEND = 11,
     MESSAGE_RESUME = 12,     /* a quarantined one too */
     MESSAGE_REWIND = 13,     /* details: {"event": number}, or null: what failed */
     MESSAGE_RESTART = 14,    /* name: the new id, or empty: the same */
-    MESSAGE_PURGE = 15,      /* name: "children" when they go too */
+    MESSAGE_PURGE = 15,      /* name: whether its children go, too */
     MESSAGE_QUARANTINE = 16, /* `uid` */
     MESSAGE_PURGE_ALL = 17   /* val: a filter (filter.h); name: as of a purge; details: manage.c */
 };
+
+/* The name of a message that its children get, too. */
+#define MESSAGE_WITH_CHILDREN "children"
 
 /* Who waits for an answer: a task of an instance. */
 struct sender {

@@ -7,7 +7,31 @@
  *        +-- beside it, a timer when attempts have a time limit
  *
  * All of it is made of activities, sub-orchestrations and timers, so history says all of it. */
+#include "core/http_call.h"
 #include "core/session_internal.h"
+
+bool task_attempt(struct session *s, struct event *e, const ks_val **input, struct retry *r)
+{
+    bool is_first = !r || r->attempts == 1;
+    if (is_first) {
+        e->val = *input;
+        if (r)
+            r->first_bytes = session_place(s);
+    } else {
+        ks_val *details = ks_object(&s->mem);
+        ks_put(&s->mem, details, "key", ks_integer(&s->mem, r->first_id));
+        ks_put(&s->mem, details, "at", ks_integer(&s->mem, (int64_t)r->first_bytes));
+        if (e->details)
+            ks_put(&s->mem, details, "heartbeat", ks_get(e->details, "heartbeat"));
+        e->details = details;
+    }
+    bool is_new = session_command(s, e);
+    if (is_first)
+        *input = e->val; /* what was recorded counts */
+    if (is_first && r)
+        r->input = e->val;
+    return is_new;
+}
 
 static void attempt_begin(ks_task *task)
 {
@@ -16,9 +40,8 @@ static void attempt_begin(ks_task *task)
     r->attempts++;
     r->pause = NULL;
     r->limit = NULL;
-    r->attempt = r->is_child ? task_sub_once(s, r->name, r->id, r->input)
-                             : task_call_once(s, r->name, r->input, &r->policy,
-                                              r->attempts > 1 ? &r->first_id : NULL);
+    r->attempt = r->is_child ? task_sub_once(s, r->name, r->id, r->input, r)
+                             : task_call_once(s, r->name, r->input, r);
     if (r->attempts == 1)
         r->first_id = r->attempt->id;
     if (s->is_over)
@@ -64,6 +87,14 @@ static int64_t pause_ms(struct session *s, const struct retry *r)
     return ms < 1.0 ? 1 : (int64_t)ms;
 }
 
+/* What whoever refused asked for, as far as the policy's longest pause. */
+static int64_t asked_pause_ms(const struct retry *r, const ks_val *error)
+{
+    int64_t max_ms = r->policy.max_ms > 0 ? r->policy.max_ms : HTTP_RETRY_AFTER_MAX_MS;
+    int64_t ms = ks_int(ks_get(val_error_cause(error), HTTP_RETRY_AFTER));
+    return ms < max_ms ? ms : max_ms;
+}
+
 static void attempt_failed(ks_task *task, const ks_val *error)
 {
     struct session *s = task->session;
@@ -74,7 +105,8 @@ static void attempt_failed(ks_task *task, const ks_val *error)
         task_complete(task, error);
         return;
     }
-    int64_t next_ms = s->orch.now_ms + pause_ms(s, r);
+    int64_t own_ms = pause_ms(s, r), asked_ms = asked_pause_ms(r, error);
+    int64_t next_ms = s->orch.now_ms + (asked_ms > own_ms ? asked_ms : own_ms);
     if (p->total_ms > 0 && next_ms - r->begun_ms > p->total_ms) {
         task_complete(task, error);
         return;
@@ -91,11 +123,11 @@ void task_retry_child_done(ks_task *task, ks_task *child)
         attempt_begin(task);
     } else if (child == r->limit) {
         /* Whatever comes of it comes too late. */
-        session_command(s, &(struct event){.type = EVENT_TASK_ABANDONED, .id = r->attempt->id});
+        task_abandon(r->attempt);
         r->attempt = NULL;
         r->limit = NULL;
-        attempt_failed(task, ks_fail(&s->mem, "Timeout", "\"%s\" took longer than %lld ms", r->name,
-                                     (long long)r->policy.timeout_ms));
+        attempt_failed(task, ks_fail(&s->mem, KS_ERROR_TIMEOUT, "\"%s\" took longer than %lld ms",
+                                     r->name, (long long)r->policy.timeout_ms));
     } else if (child == r->attempt) {
         ks_task *limit = r->limit;
         r->attempt = NULL;
@@ -147,14 +179,16 @@ ks_task *task_retry(struct session *s, const char *activity, const ks_val *input
 void task_retry_stop(ks_task *task)
 {
     struct retry *r = task->retry;
-    ks_task *timers[] = {r->limit, r->pause};
+    ks_task *attempt = r->attempt, *timers[] = {r->limit, r->pause};
     r->attempt = NULL;
     r->limit = NULL;
     r->pause = NULL;
+    if (attempt && !session_lacks(task->session,
+                                  &(struct event){.type = EVENT_TASK_ABANDONED, .id = attempt->id}))
+        task_abandon(attempt);
     for (size_t i = 0; i < 2; i++)
         if (timers[i])
             ks_cancel(timers[i]);
-    task_complete(task, ks_fail(&task->session->mem, "Canceled", "nobody waits for it"));
 }
 
 ks_task *ks_call_with(ks_orch *o, const char *activity, const ks_val *input, const ks_retry *how)

@@ -31,14 +31,27 @@ void session_wait(struct session *s, struct ks_task *task)
     s->awaited = NULL;
 }
 
+/* The number, in the whole history, of the event that the replay has come to. */
+static size_t event_number(const struct session *s)
+{
+    const struct buf *history = &s->inst->orchestration.history;
+    struct reader r = reader_of(history->at, history->len);
+    size_t n = 0;
+    for (; r.at < s->history.at && !r.is_bad; n++) {
+        struct event e;
+        event_decode(&r, NULL, &e);
+    }
+    return n;
+}
+
 static const ks_val *diverged(struct session *s, const char *history, const char *code)
 {
     s->has_diverged = true;
-    return ks_fail(&s->mem, "NonDeterminism",
-                   "the code is not the one that made the history: at byte %zu history has %s, the "
-                   "code asked for %s",
-                   (size_t)(s->history.at - (const uint8_t *)s->inst->orchestration.history.at),
-                   history, code);
+    return ks_fail(
+        &s->mem, KS_ERROR_NON_DETERMINISM,
+        "the code is not the one that made the history: at event %zu history has %s, and "
+        "the code asked for %s",
+        event_number(s), history, code);
 }
 
 static void over(struct session *s, const ks_val *result)
@@ -81,6 +94,25 @@ bool session_command(struct session *s, struct event *asked)
     return false;
 }
 
+bool session_lacks(const struct session *s, const struct event *asked)
+{
+    struct reader r = s->history;
+    struct event had = {0};
+    if (!s->is_replaying)
+        return false;
+    if (!reader_is_at_end(&r))
+        event_decode(&r, NULL, &had);
+    return had.type != asked->type || had.id != asked->id;
+}
+
+size_t session_place(const struct session *s)
+{
+    const struct buf *history = &s->inst->orchestration.history;
+    if (s->is_replaying)
+        return (size_t)(s->history.at - (const uint8_t *)history->at);
+    return history->len + s->outcome->log->len - s->turn_bytes;
+}
+
 bool session_sends(struct session *s, const struct message *m)
 {
     struct event sent = {.type = EVENT_MESSAGE_SENT,
@@ -102,13 +134,13 @@ static void run(void *arg)
     const ks_function *fn = app_orchestration(s->app, str_of(s->inst->name),
                                               str_of(s->orch.version));
     if (!fn)
-        session_fail(s, ks_fail(&s->mem, "MissingFunction",
+        session_fail(s, ks_fail(&s->mem, KS_ERROR_MISSING_FUNCTION,
                                 "the app has no orchestration \"%s\"%s%s any more", s->inst->name,
                                 s->orch.version[0] ? " of version " : "", s->orch.version));
     const ks_val *result = fn->orchestration.run(&s->orch);
     const char *why = val_check(result);
     if (why)
-        result = ks_fail(&s->mem, "BadSend", "%s", why);
+        result = ks_fail(&s->mem, KS_ERROR_BAD_SEND, "%s", why);
     s->result = result ? result : ks_null(&s->mem);
     s->is_over = true;
 }
@@ -303,7 +335,8 @@ static void replay(struct session *s)
         over(s, diverged(s, event_describe(&s->mem, &e), "nothing"));
     }
     /* A replay of a run that was not over cannot end, but for want of the function. */
-    bool is_missing = s->is_over && strcmp(ks_error_type(s->result), "MissingFunction") == 0;
+    bool is_missing = s->is_over &&
+                      strcmp(ks_error_type(s->result), KS_ERROR_MISSING_FUNCTION) == 0;
     if (s->is_over && !s->has_diverged && !is_missing) {
         s->is_continued = false;
         s->result = diverged(s, describe_next(s), "its end");
@@ -317,9 +350,7 @@ static void replay(struct session *s)
 static void continue_as_new(struct session *s, struct outcome *outcome)
 {
     ks_arena *mem = &s->mem;
-    ks_val *details = ks_object(mem);
-    for (size_t i = 0; i < ks_len(s->details); i++)
-        ks_put(mem, details, ks_key_at(s->details, i), ks_val_at(s->details, i));
+    ks_val *details = start_details_without(mem, s->details, (const char *const[]){NULL});
     /* Numbers go on, so that no late answer is taken for one of the new run. */
     ks_put(mem, details, "task", ks_integer(mem, s->first_task + s->task_count));
     ks_put(mem, details, "draws", ks_integer(mem, (int64_t)s->draws));
@@ -345,7 +376,7 @@ static void end_turn(struct session *s, struct outcome *outcome, size_t log_len)
 {
     if (s->out.error) {
         /* Nothing of the turn was, but that it failed. */
-        s->result = ks_fail(&s->mem, "BadSend", "%s", s->out.error);
+        s->result = ks_fail(&s->mem, KS_ERROR_BAD_SEND, "%s", s->out.error);
         s->is_over = true;
         s->is_continued = false;
         s->out.sent = (struct message_list){0};
@@ -365,6 +396,7 @@ static void end_turn(struct session *s, struct outcome *outcome, size_t log_len)
 void session_turn(struct session *s, const struct event *incoming, struct outcome *outcome)
 {
     assert(!s->is_over);
+    s->turn_bytes = outcome->log->len;
     event_encode(outcome->log, incoming);
     size_t log_len = outcome->log->len;
     s->outcome = outcome;

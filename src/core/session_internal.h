@@ -30,7 +30,7 @@ struct ks_task {
     uint32_t id;          /* activity, timer */
     const ks_val *result; /* once done; an error if it failed */
     struct task_parent *parents;
-    struct str name; /* event: the one it waits for */
+    struct str name; /* event: the one it waits for; child: its id */
     struct ks_task *next_waiting;
     struct ks_task **children; /* any, all */
     size_t child_count;
@@ -49,8 +49,9 @@ struct retry {
     const char *id; /* child: as chosen, or NULL */
     const ks_val *input;
     int64_t begun_ms;
-    int attempts; /* begun */
-    uint32_t first_id;
+    int attempts;       /* begun */
+    uint32_t first_id;  /* of the first attempt: its task ... */
+    size_t first_bytes; /* ... and where in history it stands */
     struct ks_task *attempt;
     struct ks_task *limit; /* timer of the attempt; NULL: none */
     struct ks_task *pause; /* timer before the next; NULL: none */
@@ -115,12 +116,17 @@ struct session {
     struct held_event *first_held, *last_held;
     const ks_val *result;    /* once over */
     struct outcome *outcome; /* of the turn that runs */
+    size_t turn_bytes;       /* where in the outcome's log it begins */
 };
 
 /* Pop or write. True: it is new and was written. False: history has it; what history says of it
  * (value, due time) is in *asked. When history has something else the session is over; on the
  * coroutine this does not return then. */
 bool session_command(struct session *s, struct event *asked);
+/* In replay: history does not have this next. For commands that were not always asked for. */
+bool session_lacks(const struct session *s, const struct event *asked);
+/* At which byte of history the next command stands, or will. */
+size_t session_place(const struct session *s);
 /* The orchestration fails here; does not return. */
 _Noreturn void session_fail(struct session *s, const ks_val *error);
 /* Waits until the task is done. */
@@ -134,26 +140,32 @@ void task_number(struct ks_task *task);
 /* The parent hears when the child is done. */
 void task_parent_add(struct ks_task *child, struct ks_task *parent);
 struct ks_task *task_timer_new(struct session *s, int64_t due_ms);
-/* One attempt; those of one call share the key of the first (NULL: it is the first). */
+/* One attempt; those of one call share key and input of the first. r NULL: without a policy. */
 struct ks_task *task_call_once(struct session *s, const char *activity, const ks_val *input,
-                               const ks_retry *how, const uint32_t *first_id);
+                               struct retry *r);
 /* On the coroutine: what cannot be asked for fails the orchestration. */
 void task_check_input(struct session *s, const char *name, const ks_val *input);
 void task_check_activity(struct session *s, const char *activity, const ks_val *input);
 /* call.c */
 struct ks_task *task_sub_once(struct session *s, const char *orchestration, const char *id,
-                              const ks_val *input);
+                              const ks_val *input, struct retry *r);
+/* Nobody waits for its answer any more; a child is terminated. */
+void task_abandon(struct ks_task *task);
 void task_check_sub(struct session *s, const char *orchestration, const char *id,
                     const ks_val *input);
 /* retry.c */
+/* Writes the command of an attempt, without the input unless it is the first (r NULL: it is the
+ * only one). True: it is new. What history says the input is is in *input. */
+bool task_attempt(struct session *s, struct event *e, const ks_val **input, struct retry *r);
 void task_retry_child_done(struct ks_task *task, struct ks_task *child);
 /* The attempts of an activity; what is asked for has been checked. */
 struct ks_task *task_retry(struct session *s, const char *activity, const ks_val *input,
                            const ks_retry *how);
-/* Nobody waits for it any more: no further attempt. */
+/* Nobody waits for it any more: the attempt is given up, and there is no further one. */
 void task_retry_stop(struct ks_task *task);
 /* http_call.c */
 void task_http_child_done(struct ks_task *task, struct ks_task *child);
+void task_http_stop(struct ks_task *task);
 
 void task_complete(struct ks_task *task, const ks_val *result);
 /* Gives an event to the first task that waits for one of that name; keeps it when none does. */

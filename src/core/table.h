@@ -1,11 +1,13 @@
 /* table.h - the instances that are in memory
  *
- * By id and by uid. The entities of a key stand in one chain with the orchestration of that id: what
- * is looked for together is found together. A resident instance is in one of two lists: clean ones, from whose old end some
- * can be let go, dirty ones, whose newest state only the journal has, in the order they became
- * dirty. One that was looked at is marked as used and stays where it is (a list that is kept in
- * order touches three instances for each look); whoever lets old ones go passes it over once.
- * Growing moves a few chains an insertion, so that no insertion waits for a million others.
+ * By id and by uid. The entities of a key stand in one chain with the orchestration of that id:
+ * what is looked for together is found together. Growing moves a few chains an insertion, so that
+ * no insertion waits for a million others.
+ *
+ * A resident instance is in one of two lists: clean ones, from whose old end some can be let go;
+ * dirty ones, whose newest state only the journal has, in the order they became dirty. One that was
+ * looked at is marked as used and stays where it is, since a list that is kept in order touches
+ * three instances for each look; whoever lets old ones go passes it over once.
  */
 #ifndef CORE_TABLE_H
 #define CORE_TABLE_H

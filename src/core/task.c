@@ -80,7 +80,7 @@ void task_parent_add(ks_task *child, ks_task *parent)
 
 /* ---- activities ---- */
 
-static void schedule(struct session *s, const struct event *e)
+static void schedule(struct session *s, const struct event *e, const ks_val *input)
 {
     struct outcome *o = s->outcome;
     if (o->scheduled_count == o->scheduled_cap) {
@@ -93,7 +93,7 @@ static void schedule(struct session *s, const struct event *e)
     }
     struct event own = *e;
     own.name = (struct str){arena_strndup(o->mem, e->name.at, e->name.len), e->name.len};
-    own.val = val_copy(o->mem, e->val);
+    own.val = val_copy(o->mem, input);
     own.details = val_copy(o->mem, e->details);
     o->scheduled[o->scheduled_count++] = own;
 }
@@ -119,7 +119,7 @@ static const ks_val *run_inline(struct session *s, const ks_function *fn, uint32
     const ks_val *result = fn->activity(&a);
     const char *why = out.error ? out.error : val_check(result);
     if (why)
-        result = ks_fail(&s->mem, "BadSend", "%s", why);
+        result = ks_fail(&s->mem, KS_ERROR_BAD_SEND, "%s", why);
     if (!ks_is_error(result))
         outbox_append(&s->out, &out);
     return result ? result : ks_null(&s->mem);
@@ -136,38 +136,22 @@ static void call_inline(ks_task *task, const ks_function *fn, const ks_val *inpu
         task_complete(task, ran.val);
 }
 
-/* What is asked of a thread beside name and input; NULL: nothing. */
-static const ks_val *activity_details(struct session *s, uint32_t id, uint32_t key,
-                                      const ks_retry *how)
-{
-    ks_val *details = NULL;
-    if (key != id)
-        details = ks_put(&s->mem, ks_object(&s->mem), "key", ks_integer(&s->mem, key));
-    if (how && how->heartbeat_ms > 0)
-        details = ks_put(&s->mem, details ? details : ks_object(&s->mem), "heartbeat",
-                         ks_integer(&s->mem, how->heartbeat_ms));
-    return details;
-}
-
-/* One attempt. Those of one call share the key of the first. */
 ks_task *task_call_once(struct session *s, const char *activity, const ks_val *input,
-                        const ks_retry *how, const uint32_t *first_id)
+                        struct retry *r)
 {
     const ks_function *fn = app_activity(s->app, str_of(activity));
     ks_task *task = task_new(s, TASK_ACTIVITY);
     task_number(task);
-    uint32_t key = first_id ? *first_id : task->id;
     if (fn->kind == KS_FN_ACTIVITY_INLINE) {
-        call_inline(task, fn, input, key);
+        call_inline(task, fn, input, r && r->attempts > 1 ? r->first_id : task->id);
         return task;
     }
-    struct event e = {.type = EVENT_TASK_SCHEDULED,
-                      .id = task->id,
-                      .name = str_of(fn->name),
-                      .val = input,
-                      .details = activity_details(s, task->id, key, how)};
-    if (session_command(s, &e))
-        schedule(s, &e);
+    struct event e = {.type = EVENT_TASK_SCHEDULED, .id = task->id, .name = str_of(fn->name)};
+    if (r && r->policy.heartbeat_ms > 0)
+        e.details = ks_put(&s->mem, ks_object(&s->mem), "heartbeat",
+                           ks_integer(&s->mem, r->policy.heartbeat_ms));
+    if (task_attempt(s, &e, &input, r))
+        schedule(s, &e, input);
     return task;
 }
 
@@ -176,14 +160,14 @@ void task_check_input(struct session *s, const char *name, const ks_val *input)
 {
     const char *why = val_check(input);
     if (why)
-        session_fail(s, ks_fail(&s->mem, "BadSend", "the input of \"%s\": %s", name, why));
+        session_fail(s, ks_fail(&s->mem, KS_ERROR_BAD_SEND, "the input of \"%s\": %s", name, why));
 }
 
 void task_check_activity(struct session *s, const char *activity, const ks_val *input)
 {
     if (!app_activity(s->app, str_of(activity)))
-        session_fail(s, ks_fail(&s->mem, "MissingFunction", "the app has no activity \"%s\"",
-                                activity));
+        session_fail(s, ks_fail(&s->mem, KS_ERROR_MISSING_FUNCTION,
+                                "the app has no activity \"%s\"", activity));
     task_check_input(s, activity, input);
 }
 
@@ -191,7 +175,7 @@ ks_task *ks_call(ks_orch *o, const char *activity, const ks_val *input)
 {
     struct session *s = task_session_of(o);
     task_check_activity(s, activity, input);
-    return task_call_once(s, activity, input, NULL, NULL);
+    return task_call_once(s, activity, input, NULL);
 }
 
 /* ---- timers ---- */
@@ -262,20 +246,72 @@ void task_event_came(struct session *s, struct str name, const ks_val *val)
     s->last_early = early;
 }
 
-void ks_cancel(ks_task *task)
+static void stop_waiting_for_event(ks_task *task)
 {
     struct session *s = task->session;
-    if (task->is_done || (task->kind != TASK_TIMER && task->kind != TASK_EVENT))
-        return;
-    if (task->kind == TASK_TIMER) {
-        session_command(s, &(struct event){.type = EVENT_TIMER_CANCELED, .id = task->id});
-    } else {
-        ks_task *before = NULL;
-        for (ks_task *t = s->first_waiting; t != task; t = t->next_waiting)
-            before = t;
-        stop_waiting(s, task, before);
+    ks_task *before = NULL;
+    for (ks_task *t = s->first_waiting; t != task; t = t->next_waiting)
+        before = t;
+    stop_waiting(s, task, before);
+}
+
+/* The task whose end is the first that canceling this one writes. */
+static const ks_task *first_to_end(const ks_task *task)
+{
+    const struct retry *r = task->retry;
+    const struct http_call *call = task->http;
+    if (task->kind == TASK_RETRY)
+        return r->attempt ? r->attempt : r->pause;
+    if (task->kind == TASK_HTTP)
+        return call->exchange ? first_to_end(call->exchange)
+                              : (call->limit ? call->limit : call->pause);
+    return task;
+}
+
+/* In replay of a history that was made when such a task could not be canceled: it was not. */
+static bool was_not_canceled(const ks_task *task)
+{
+    const ks_task *first = first_to_end(task);
+    enum event_type type = first->kind == TASK_TIMER ? EVENT_TIMER_CANCELED : EVENT_TASK_ABANDONED;
+    return session_lacks(task->session, &(struct event){.type = type, .id = first->id});
+}
+
+static void cancel(ks_task *task)
+{
+    switch (task->kind) {
+    case TASK_TIMER:
+        session_command(task->session,
+                        &(struct event){.type = EVENT_TIMER_CANCELED, .id = task->id});
+        break;
+    case TASK_EVENT:
+        stop_waiting_for_event(task);
+        break;
+    case TASK_ACTIVITY:
+    case TASK_CHILD:
+    case TASK_CALL:
+        task_abandon(task);
+        break;
+    case TASK_RETRY:
+        task_retry_stop(task);
+        break;
+    case TASK_HTTP:
+        task_http_stop(task);
+        break;
+    case TASK_ANY:
+    case TASK_ALL:
+    case TASK_LOCK:
+        assert(false && "these stay as they are");
     }
-    task_complete(task, ks_fail(&s->mem, "Canceled", "the orchestration canceled it"));
+    task_complete(task,
+                  ks_fail(&task->session->mem, KS_ERROR_CANCELED, "the orchestration canceled it"));
+}
+
+void ks_cancel(ks_task *task)
+{
+    bool stays = task->kind == TASK_ANY || task->kind == TASK_ALL || task->kind == TASK_LOCK;
+    bool always_could = task->kind == TASK_TIMER || task->kind == TASK_EVENT;
+    if (!task->is_done && !stays && (always_could || !was_not_canceled(task)))
+        cancel(task);
 }
 
 /* ---- composites ---- */

@@ -318,7 +318,16 @@ static void answer_stream(struct front *f, const struct waiting *w, const struct
 
 static void run_function(struct front *f, struct http_step *s)
 {
+    static const char why[] =
+        "The process has ended three times while it answered this request, so "
+        "it is refused until the next start.";
     struct partition *p = f->config.partition;
+    if (!partition_request_begin(p, s->request->target, s->request->body)) {
+        ks_log(&s->out, "%s %s is refused: the process has died of it three times", s->http.method,
+               s->http.path);
+        http_step_problem(s, 500, why);
+        return;
+    }
     int64_t since_ns = partition_watch_begin(p);
     s->token = ++f->last_token;
     run_step(s);
@@ -352,6 +361,7 @@ static void run_route(struct front *f, const struct waiting *w, const struct rou
     if (s.is_deferred)
         calling_add(f, w, s.token);
     partition_send(p, &s.out);
+    partition_request_end(p);
     if (s.is_deferred)
         return;
     if (s.reply.feed)
@@ -389,6 +399,10 @@ static void run_request(struct front *f, const struct waiting *w)
     else if (!partition_is_up(f->config.partition))
         answer_problem(f, w, 503, "Cache-Control: no-store\r\nRetry-After: 1\r\n",
                        partition_why(f->config.partition));
+    else if (!partition_takes_looks(f->config.partition))
+        answer_problem(f, w, 503, "Cache-Control: no-store\r\nRetry-After: 5\r\n",
+                       "The disk is full, and what was begun cannot be finished before there is "
+                       "room; what was stored is safe. Try again later.");
     else
         run_route(f, w, route, method);
 }

@@ -31,6 +31,7 @@ void http_step_run(struct http_step *s)
                  s->route->fn->name, s->out.error);
         http_step_problem(s, 500, detail);
         s->out.sent = (struct message_list){0};
+        s->is_deferred = false;
     } else if (s->reply.status == 0) {
         s->reply.status = 204;
         s->reply.content_type = NULL;
@@ -39,8 +40,8 @@ void http_step_run(struct http_step *s)
 
 /* ---- the request ---- */
 
-/* 48 bits of time and 80 random ones, like UUIDs of version 7 (RFC 9562, 5.7): what is made at the same
- * time stands together in the checkpoint's index. */
+/* 48 bits of time and 80 random ones, like UUIDs of version 7 (RFC 9562, 5.7): what is made at the
+ * same time stands together in the checkpoint's index. */
 const char *ks_new_id(ks_http *h)
 {
     struct http_step *s = step_of(h);
@@ -228,6 +229,9 @@ int ks_reply_events(ks_http *h, ks_ref entity, ks_feed_fn *feed)
 int ks_reply_result(ks_http *h, ks_ref entity, const char *operation, const ks_val *arg)
 {
     struct http_step *s = step_of(h);
+    /* What is to be answered to a repeat is kept now, and the result is not there yet. */
+    if (s->route->fn->http.flags & KS_IDEMPOTENT && !h->out->error)
+        h->out->error = "an idempotent function's answer cannot be a result";
     struct message m = {.type = MESSAGE_CALL,
                         .target = entity_id(h->mem, str_of(entity.entity), str_of(entity.key)),
                         .name = str_of(operation),

@@ -11,6 +11,7 @@
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static void conn_move(struct conn *c, enum conn_state to)
 {
@@ -22,7 +23,10 @@ static void conn_move(struct conn *c, enum conn_state to)
         [CONN_CLOSING] = {[CONN_GONE] = true},
     };
     assert(is_allowed[c->state][to]);
+    bool was_live = conn_is_live(c);
     c->state = to;
+    if (was_live && !conn_is_live(c))
+        c->server->waiting_bytes -= c->waiting_bytes; /* what is left goes with it */
 }
 
 void conn_mark(struct conn *c)
@@ -64,6 +68,20 @@ static struct server_request *queue_take(struct conn *c)
     return r;
 }
 
+static void conn_count(struct conn *c, size_t more, size_t less)
+{
+    c->waiting_bytes += more - less;
+    if (conn_is_live(c))
+        c->server->waiting_bytes += more - less;
+}
+
+bool conn_has_too_much(const struct conn *c)
+{
+    const struct server *s = c->server;
+    return c->waiting_bytes > s->limits.write_bytes ||
+           (s->waiting_bytes > s->limits.all_write_bytes && c->waiting_bytes > CONN_FAIR_BYTES);
+}
+
 void conn_write_answer(struct server_request *r, const struct http1_answer *answer)
 {
     struct conn *c = r->conn;
@@ -72,10 +90,10 @@ void conn_write_answer(struct server_request *r, const struct http1_answer *answ
     whole.close = r->is_last;
     whole.keep_alive = r->http.is_1_0;
     whole.head_only |= str_is(r->http.method, STR("HEAD"));
-    c->waiting_bytes -= r->out.len;
+    size_t before = r->out.len;
     r->out.len = 0;
     http1_write(&r->out, &whole, &s->date, s->env->wall_ms(s->env->self));
-    c->waiting_bytes += r->out.len;
+    conn_count(c, r->out.len, before);
 }
 
 /* Puts an answer of our own behind all others, and ends the connection with it. */
@@ -106,7 +124,7 @@ static void conn_continue(struct conn *c)
     r->is_last = false;
     r->state = REQUEST_READY;
     buf_str(&r->out, "HTTP/1.1 100 Continue\r\n\r\n");
-    c->waiting_bytes += r->out.len;
+    conn_count(c, r->out.len, 0);
     queue_append(c, r);
     conn_mark(c);
 }
@@ -122,6 +140,7 @@ static void conn_ask(struct conn *c, struct server_request *r)
     if (!r->http.keep_alive)
         conn_take_no_more(c);
     s->is_round_due = true;
+    s->arrived++;
     server_stir(s);
     s->handler.request(s->handler.self, r, &r->http);
 }
@@ -246,7 +265,7 @@ static void conn_pop_written(struct conn *c, unsigned n)
         struct server_request *r = queue_take(c);
         is_last |= r->is_last;
         begins_stream |= r->begins_stream;
-        c->waiting_bytes -= r->out.len;
+        conn_count(c, 0, r->out.len);
         server_put_request(c->server, r);
     }
     if (begins_stream) {
@@ -491,7 +510,7 @@ void conn_drain(struct conn *c)
     conn_settle(c);
 }
 
-void conn_accept(struct server *s)
+void conn_accept(struct server *s, int fd)
 {
     struct conn *c = die_zalloc(sizeof *c);
     c->server = s;
@@ -503,8 +522,10 @@ void conn_accept(struct server *s)
         die("a socket could not be prepared");
     link_append(&s->conns, &c->all);
     s->connections++;
-    if (uv_accept((uv_stream_t *)&s->listener, (uv_stream_t *)&c->tcp) ||
-        s->connections > s->limits.connections + SERVER_OVER_LIMIT_MAX) {
+    bool is_taken = uv_tcp_open(&c->tcp, fd) == 0;
+    if (!is_taken)
+        close(fd);
+    if (!is_taken || s->connections > s->limits.connections + SERVER_OVER_LIMIT_MAX) {
         conn_close(c);
         return;
     }

@@ -35,6 +35,7 @@
 
 #include "base/link.h"
 #include "net/deadline.h"
+#include "net/listener.h"
 #include "net/server.h"
 
 enum {
@@ -44,6 +45,8 @@ enum {
     SERVER_SCRATCH_BYTES = 65536, /* where lingering connections are read into */
     SERVER_OVER_LIMIT_MAX = 64,   /* connections too many that still get a 503 */
     SERVER_SPARE_MAX = 256,       /* buffers and requests kept for reuse, of each */
+    SERVER_GATHER_MAX = 512,      /* requests that are waiting end the looking for more */
+    CONN_FAIR_BYTES = 131072,     /* of answers, that a connection may always have waiting */
 };
 
 enum request_state { REQUEST_ASKED, REQUEST_HELD, REQUEST_READY, REQUEST_WRITING };
@@ -114,7 +117,7 @@ struct server {
     struct server_limits limits;
     uint16_t port;
 
-    uv_tcp_t listener;
+    struct listener_socket listener;
     uv_check_t check;
     uv_idle_t idle;   /* runs when the next poll must not block */
     uv_timer_t grace; /* of server_drain() */
@@ -125,7 +128,9 @@ struct server {
     struct link dirty;
     struct link held;
     unsigned connections; /* not GONE */
+    size_t waiting_bytes; /* of answers, on all connections that are live */
     bool is_round_due;
+    unsigned arrived, arrived_before; /* requests since the last round; before the last poll */
     bool is_draining;
     bool is_drained;
     void (*drained)(void *self);
@@ -148,8 +153,8 @@ void server_put_request(struct server *s, struct server_request *r);
 char *server_take_buffer(struct server *s);
 void server_put_buffer(struct server *s, char *buffer);
 
-/* Takes what waits at the listener. */
-void conn_accept(struct server *s);
+/* Takes a socket that was accepted. */
+void conn_accept(struct server *s, int fd);
 
 /* Answers may still be sent. */
 static inline bool conn_is_live(const struct conn *c)
@@ -159,6 +164,9 @@ static inline bool conn_is_live(const struct conn *c)
 
 /* Formats an answer into its request, in place of one that was there. */
 void conn_write_answer(struct server_request *r, const struct http1_answer *answer);
+
+/* Whether so much is waiting to be taken that this connection has to go. */
+bool conn_has_too_much(const struct conn *c);
 
 /* Has conn_flush() called when the round ends. */
 void conn_mark(struct conn *c);

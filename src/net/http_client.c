@@ -235,11 +235,11 @@ static void set_callbacks(struct exchange *x)
 static const ks_val *failure(const struct exchange *x, CURLcode code)
 {
     const char *why = x->fault ? x->fault : x->why[0] ? x->why : x->lib->easy_strerror(code);
-    const char *type = "Unreachable";
+    const char *type = KS_ERROR_UNREACHABLE;
     if (code == CURLE_OPERATION_TIMEDOUT)
-        type = "Timeout";
+        type = KS_ERROR_TIMEOUT;
     else if (x->fault || code == CURLE_UNSUPPORTED_PROTOCOL || code == CURLE_WEIRD_SERVER_REPLY)
-        type = "BadAnswer";
+        type = KS_ERROR_BAD_ANSWER;
     return ks_fail(x->mem, type, "%s", why);
 }
 
@@ -258,10 +258,10 @@ const ks_val *http_client_exchange(struct http_client *c, ks_arena *mem,
 {
     struct exchange x = {.client = c, .lib = &c->lib, .mem = mem, .answer_headers = ks_object(mem)};
     if (atomic_load(&c->is_ending))
-        return ks_fail(mem, "Unreachable", "the host is ending");
+        return ks_fail(mem, KS_ERROR_UNREACHABLE, "the host is ending");
     x.curl = take_handle(c);
     if (!x.curl)
-        return ks_fail(mem, "Unreachable", "libcurl could not be loaded; install libcurl4");
+        return ks_fail(mem, KS_ERROR_UNREACHABLE, "libcurl could not be loaded; install libcurl4");
     c->lib.easy_setopt(x.curl, CURLOPT_URL, request->url);
     set_limits(&x, request);
     set_method(&x, request);

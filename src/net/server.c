@@ -4,9 +4,6 @@
  * All else is done in check: handler.round(), then every connection with something to send is
  * flushed, once. When there is something to do outside of poll, the idle handle is started: libuv
  * then polls without waiting, and check comes. It is stopped in check, so a quiet server sleeps.
- *
- * When the process is out of file descriptors, libuv gives up one that it keeps for that, accepts
- * what waits, closes it, and tells on_connection(): clients see a closed connection, nothing spins.
  */
 #include "net/server.h"
 
@@ -92,10 +89,20 @@ void server_put_buffer(struct server *s, char *at)
     s->spare_buffer_count++;
 }
 
-static void on_connection(uv_stream_t *listener, int status)
+static void on_connection(void *ctx, int fd)
 {
-    if (status == 0)
-        conn_accept(listener->data);
+    conn_accept(ctx, fd);
+}
+
+/* While requests still come in, the sockets are looked at once more before the round: what comes
+ * now would have to wait for the next commit. Nobody waits for company: a look takes a microsecond,
+ * and one that finds nothing is the last. */
+static bool is_gathering(struct server *s)
+{
+    bool may_be_more = s->arrived > s->arrived_before && s->arrived < s->connections &&
+                       s->arrived < SERVER_GATHER_MAX;
+    s->arrived_before = may_be_more ? s->arrived : 0;
+    return may_be_more;
 }
 
 static void on_check(uv_check_t *check)
@@ -103,8 +110,11 @@ static void on_check(uv_check_t *check)
     struct server *s = check->data;
     struct link dirty;
     uv_idle_stop(&s->idle);
-    if (s->is_round_due) {
+    if (is_gathering(s)) {
+        server_stir(s);
+    } else if (s->is_round_due) {
         s->is_round_due = false;
+        s->arrived = 0;
         s->handler.round(s->handler.self);
     }
     /* What becomes dirty while we are at it has stirred the loop and is for the next round. */
@@ -167,13 +177,14 @@ static unsigned or_default(unsigned value, unsigned otherwise)
 static struct server_limits limits_of(const struct server_limits *l)
 {
     return (struct server_limits){
-        .connections = or_default(l->connections, 10000),
+        .connections = or_default(l->connections, SERVER_CONNECTIONS),
         .idle_ms = or_default(l->idle_ms, 60000),
         .head_ms = or_default(l->head_ms, 10000),
         .body_ms_grace = or_default(l->body_ms_grace, 5000),
         .body_bytes_per_s = or_default(l->body_bytes_per_s, 500),
         .write_ms = or_default(l->write_ms, 30000),
         .write_bytes = or_default(l->write_bytes, 64U << 20),
+        .all_write_bytes = l->all_write_bytes ? l->all_write_bytes : (size_t)256 << 20,
         .ping_ms = or_default(l->ping_ms, 20000),
     };
 }
@@ -194,14 +205,11 @@ static int init_handles(struct server *s, int fd)
     uv_timer_init(s->loop, &s->grace);
     uv_idle_init(s->loop, &s->idle);
     uv_check_init(s->loop, &s->check);
-    uv_tcp_init(s->loop, &s->listener);
     init_deadlines(s);
-    s->open_handles = 5;
-    s->listener.data = s->check.data = s->grace.data = s;
-    s->idle.data = s->deadlines.timer.data = s;
+    s->open_handles = 6;
+    s->check.data = s->grace.data = s->idle.data = s->deadlines.timer.data = s;
     uv_check_start(&s->check, on_check);
-    int error = uv_tcp_open(&s->listener, fd);
-    return error ? error : uv_listen((uv_stream_t *)&s->listener, LISTEN_BACKLOG, on_connection);
+    return listener_open(&s->listener, s->loop, fd, on_connection, s);
 }
 
 /* libuv writes with plain writev(): without this any client could end the process by going away at
@@ -258,7 +266,7 @@ void server_answer(struct server_request *r, const struct http1_answer *answer, 
     conn_write_answer(r, answer);
     if (r->is_last)
         conn_take_no_more(c);
-    if (c->waiting_bytes > s->limits.write_bytes)
+    if (conn_has_too_much(c))
         conn_close(c);
     else if (is_held)
         link_append(&s->held, &r->held);
@@ -291,9 +299,8 @@ void server_release(struct server *s, bool is_committed, const char *why)
     buf_free(&problem);
 }
 
-static void on_handle_closed(uv_handle_t *handle)
+static void handle_gone(struct server *s)
 {
-    struct server *s = handle->data;
     if (--s->open_handles)
         return;
     while (!link_is_alone(&s->conns))
@@ -306,6 +313,16 @@ static void on_handle_closed(uv_handle_t *handle)
     while (s->spare_buffers)
         free(server_take_buffer(s));
     free(s);
+}
+
+static void on_handle_closed(uv_handle_t *handle)
+{
+    handle_gone(handle->data);
+}
+
+static void on_listener_closed(uv_handle_t *handle)
+{
+    handle_gone(((struct listener_socket *)handle->data)->ctx);
 }
 
 static void on_grace(uv_timer_t *grace)
@@ -324,7 +341,7 @@ void server_drain(struct server *s, unsigned grace_ms, void (*drained)(void *sel
     s->is_draining = true;
     s->drained = drained;
     s->drained_self = self;
-    uv_close((uv_handle_t *)&s->listener, on_handle_closed);
+    listener_close(&s->listener, on_listener_closed);
     for (struct link *l = s->conns.next; l != &s->conns; l = l->next)
         conn_drain(LINK_OWNER(l, struct conn, all));
     uv_timer_start(&s->grace, on_grace, grace_ms, 0);

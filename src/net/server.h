@@ -37,7 +37,7 @@
 
 #include <uv.h>
 
-enum { SERVER_PIPELINE_MAX = 16 };
+enum { SERVER_PIPELINE_MAX = 16, SERVER_CONNECTIONS = 10000 };
 
 /* 0 anywhere: the default. */
 struct server_limits {
@@ -48,6 +48,7 @@ struct server_limits {
     unsigned body_bytes_per_s; /* 500 */
     unsigned write_ms;         /* 30,000 without the client taking a byte: closed */
     unsigned write_bytes;      /* 64 MiB waiting to be taken: closed */
+    size_t all_write_bytes;    /* 256 MiB, of all: who has large answers waiting is closed */
     unsigned ping_ms;          /* 20,000 without anything new on a stream: its ping is sent */
 };
 

@@ -80,10 +80,11 @@ static const ks_val *run(struct activity *a, ks_arena *mem, ks_outbox *out)
                           .pulse = &a->pulse};
     beat(&a->pulse);
     if (!a->fn)
-        return ks_fail(mem, "MissingFunction", "the app has no activity \"%s\" any more", a->name);
+        return ks_fail(mem, KS_ERROR_MISSING_FUNCTION, "the app has no activity \"%s\" any more",
+                       a->name);
     const ks_val *result = a->fn->activity(&public);
     const char *why = out->error ? out->error : val_check(result);
-    return why ? ks_fail(mem, "BadSend", "%s", why) : result;
+    return why ? ks_fail(mem, KS_ERROR_BAD_SEND, "%s", why) : result;
 }
 
 static void work(struct job *job)
@@ -129,7 +130,7 @@ void activity_check_hearts(struct partition *p)
         step_send(p, &(struct message){.type = MESSAGE_RESULT,
                                        .uid = a->uid,
                                        .task_id = a->task_id,
-                                       .val = ks_fail(&p->pass_mem, "Heartbeat",
+                                       .val = ks_fail(&p->pass_mem, KS_ERROR_HEARTBEAT,
                                                       "\"%s\" was not heard of for %lld ms",
                                                       a->name, (long long)a->pulse.every_ms)});
     }

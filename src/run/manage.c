@@ -7,13 +7,67 @@
 #include "base/die.h"
 #include "run/partition_internal.h"
 
-/* The orchestration a message is for; NULL, and the message is refused, when there is none. */
+static bool has_place(struct partition *p, const struct instance *inst, int64_t n);
+
+/* ---- what can be taken ---- */
+
+static bool is_running(const struct instance *inst)
+{
+    return inst->status == KS_RUNNING || inst->status == KS_PENDING;
+}
+
+static bool is_set_aside(const struct instance *inst)
+{
+    return inst->status == KS_SUSPENDED || inst->status == KS_QUARANTINED;
+}
+
+/* Why an instance, as it stands, cannot take a message; NULL: it can. */
+static const char *why_not_now(struct partition *p, const struct message *m,
+                               const struct instance *inst)
+{
+    const struct instance *other;
+    if (m->type == MESSAGE_SUSPEND)
+        return is_running(inst) ? NULL : "does not run, so it cannot be suspended";
+    if (m->type == MESSAGE_RESUME)
+        return is_set_aside(inst) ? NULL : "is neither suspended nor quarantined";
+    if (m->type == MESSAGE_PURGE)
+        return status_is_final(inst->status) ? NULL : "is not over; terminate it first";
+    if (m->type == MESSAGE_REWIND && inst->status != KS_FAILED)
+        return "has not failed, and only what has can be rewound";
+    if (m->type == MESSAGE_REWIND)
+        return has_place(p, inst, ks_int(m->details)) ? NULL : "has no such event in its history";
+    if (m->type != MESSAGE_RESTART)
+        return NULL;
+    other = m->name.len ? resident_find(p, m->name) : inst;
+    return !other || status_is_final(other->status)
+               ? NULL
+               : "cannot be restarted under the id of one that is not over yet";
+}
+
+int manage_check(struct partition *p, const struct message *m, const char **ret_why)
+{
+    const struct instance *inst = resident_find(p, m->target);
+    bool needs_running = m->type == MESSAGE_EVENT || m->type == MESSAGE_TERMINATE ||
+                         m->type == MESSAGE_SUSPEND || m->type == MESSAGE_RESUME;
+    if (!inst || (inst->kind == INSTANCE_ENTITY && m->type != MESSAGE_RESUME)) {
+        *ret_why = ks_format(&p->pass_mem, "There is no instance %s.", m->target.at);
+        return 404;
+    }
+    bool is_over = needs_running && status_is_final(inst->status);
+    const char *why = is_over ? "is over" : why_not_now(p, m, inst);
+    if (!why)
+        return 0;
+    *ret_why = ks_format(&p->pass_mem, "Instance %s %s.", inst->id, why);
+    return is_over ? 410 : 409;
+}
+
+/* NULL, and the message is refused, when it cannot be taken. */
 static struct instance *target_of(struct partition *p, const struct message *m)
 {
-    struct instance *inst = resident_find(p, m->target);
-    if (inst && inst->kind == INSTANCE_ORCHESTRATION)
-        return inst;
-    step_refuse(p, m, "there is no such instance");
+    const char *why;
+    if (manage_check(p, m, &why) == 0)
+        return resident_find(p, m->target);
+    step_refuse(p, m, why);
     return NULL;
 }
 
@@ -43,23 +97,32 @@ static void terminate_children(struct partition *p, const struct instance *inst,
         struct event e;
         if (o->pending.at[i].is_done || o->pending.at[i].kind != PENDING_CHILD)
             continue;
-        instance_event(inst, o->pending.at[i].history_bytes, &p->pass_mem, &e);
+        instance_asked(inst, &o->pending.at[i], &p->pass_mem, &e);
         struct message further = *m;
         further.target = e.target;
+        further.from = (struct sender){0};
         step_send(p, &further);
     }
 }
 
+/* The child that a task has given up; NULL when it is over, or the id is somebody else's by now. */
+static struct instance *child_of(struct partition *p, const struct message *m)
+{
+    struct instance *inst = resident_find(p, m->target);
+    if (!inst || inst->kind != INSTANCE_ORCHESTRATION || status_is_final(inst->status))
+        return NULL;
+    struct sender parent = instance_parent(inst, &p->pass_mem);
+    bool is_it = str_is(parent.id, m->from.id) && parent.uid == m->from.uid &&
+                 parent.task_id == m->from.task_id;
+    return is_it ? inst : NULL;
+}
+
 void manage_terminate(struct partition *p, const struct message *m)
 {
-    struct instance *inst = target_of(p, m);
+    struct instance *inst = m->from.id.len ? child_of(p, m) : target_of(p, m);
     if (!inst)
         return;
-    if (status_is_final(inst->status)) {
-        step_refuse(p, m, "the instance is over");
-        return;
-    }
-    if (str_is(m->name, STR("children")))
+    if (str_is(m->name, STR(MESSAGE_WITH_CHILDREN)))
         terminate_children(p, inst, m);
     forget_session(p, inst);
     happen(p, inst, &(struct event){.type = EVENT_EXECUTION_TERMINATED, .val = m->val});
@@ -70,60 +133,38 @@ void manage_terminate(struct partition *p, const struct message *m)
 void manage_suspend(struct partition *p, const struct message *m)
 {
     struct instance *inst = target_of(p, m);
-    if (!inst)
-        return;
-    if (inst->status != KS_RUNNING && inst->status != KS_PENDING)
-        step_refuse(p, m, "only an instance that runs or is about to can be suspended");
-    else
+    if (inst)
         step_turn(p, inst, &(struct event){.type = EVENT_EXECUTION_SUSPENDED, .val = m->val},
                   CHANGE_GOES_ON);
 }
 
-/* Gives a quarantined entity another try. */
-static void resume_entity(struct partition *p, const struct instance *inst, const struct message *m)
-{
-    if (inst->status != KS_QUARANTINED) {
-        step_refuse(p, m, "only a quarantined entity can be resumed");
-        return;
-    }
-    struct message unlock = {.type = MESSAGE_UNLOCK,
-                             .target = m->target,
-                             .from.id = STR(QUARANTINE_OWNER)};
-    step_unlock(p, &unlock);
-}
-
+/* A quarantined entity gets another try. */
 void manage_resume(struct partition *p, const struct message *m)
 {
-    struct instance *entity = resident_find(p, m->target);
-    if (entity && entity->kind == INSTANCE_ENTITY) {
-        resume_entity(p, entity, m);
-        return;
-    }
     struct instance *inst = target_of(p, m);
-    if (!inst)
-        return;
-    if (inst->status != KS_SUSPENDED && inst->status != KS_QUARANTINED)
-        step_refuse(p, m, "only a suspended or quarantined instance can be resumed");
-    else
+    if (inst && inst->kind == INSTANCE_ENTITY)
+        step_unlock(p, &(struct message){.type = MESSAGE_UNLOCK,
+                                         .target = m->target,
+                                         .from.id = STR(QUARANTINE_OWNER)});
+    else if (inst)
         step_turn(p, inst, &(struct event){.type = EVENT_EXECUTION_RESUMED, .val = m->val},
                   CHANGE_GOES_ON);
 }
 
 void manage_quarantine(struct partition *p, const struct message *m)
 {
-    static const char why[] = "the process died three times while this was stepped";
     struct instance *inst = resident_find_uid(p, m->uid);
     if (!inst)
         return;
     if (inst->kind == INSTANCE_ENTITY) {
-        entity_quarantine(p, inst);
+        entity_quarantine(p, inst, false);
     } else if (!status_is_final(inst->status)) {
         happen(p, inst,
                &(struct event){.type = EVENT_EXECUTION_QUARANTINED,
-                               .val = ks_string(&p->pass_mem, why)});
+                               .val = ks_string(&p->pass_mem, QUARANTINE_WHY)});
     }
     step_refuse(p, &(struct message){.target = {inst->id, inst->id_len}, .name = STR("what comes")},
-                why);
+                QUARANTINE_WHY);
 }
 
 /* ---- rewind ---- */
@@ -188,6 +229,11 @@ static struct place find_place(struct partition *p, const struct instance *inst,
     return place;
 }
 
+static bool has_place(struct partition *p, const struct instance *inst, int64_t n)
+{
+    return find_place(p, inst, n).is_found;
+}
+
 /* A child that failed is rewound too; one that is over answers again; one that is gone starts. */
 static void ask_child_again(struct partition *p, struct message *m, const ks_val *reason)
 {
@@ -208,7 +254,7 @@ static void ask_again(struct partition *p, struct instance *inst, const struct p
                       const ks_val *reason)
 {
     struct event e;
-    instance_event(inst, pending->history_bytes, &p->pass_mem, &e);
+    instance_asked(inst, pending, &p->pass_mem, &e);
     struct message m = {.type = MESSAGE_CALL,
                         .target = e.target,
                         .name = e.name,
@@ -327,12 +373,6 @@ void manage_rewind(struct partition *p, const struct message *m)
         return;
     int64_t n = ks_int(m->details);
     struct place place = find_place(p, inst, n);
-    if (inst->status != KS_FAILED || !place.is_found) {
-        step_refuse(p, m,
-                    inst->status != KS_FAILED ? "only a failed instance can be rewound"
-                                              : "its history has no such event");
-        return;
-    }
     struct event again = place.incoming;
     again.name = str_dup(&p->pass_mem, again.name);
     const struct later *later = find_later(p, inst, &place, n < 0);
@@ -346,35 +386,20 @@ void manage_rewind(struct partition *p, const struct message *m)
 
 /* ---- restart, purge ---- */
 
-/* Details of a start that say how far a run had come, or who waited for it. */
-static bool is_of_one_run(const char *detail)
-{
-    static const char *const names[] = {"parent", "task", "draws", "status"};
-    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
-        if (strcmp(detail, names[i]) == 0)
-            return true;
-    return false;
-}
-
 void manage_restart(struct partition *p, const struct message *m)
 {
+    /* How far a run had come, and who waited for it. */
+    static const char *const of_one_run[] = {"parent", "task", "draws", "status", NULL};
     struct instance *inst = target_of(p, m);
     if (!inst)
         return;
-    if (!status_is_final(inst->status) && !m->name.len) {
-        step_refuse(p, m, "an instance that runs can be restarted only under a new id");
-        return;
-    }
-    const ks_val *old = instance_details(inst, &p->pass_mem);
-    ks_val *details = ks_object(&p->pass_mem);
-    for (size_t i = 0; i < ks_len(old); i++)
-        if (!is_of_one_run(ks_key_at(old, i)))
-            ks_put(&p->pass_mem, details, ks_key_at(old, i), ks_val_at(old, i));
+    const ks_val *details = instance_details(inst, &p->pass_mem);
     step_send(p, &(struct message){.type = MESSAGE_START,
                                    .target = m->name.len ? m->name : m->target,
                                    .name = str_of(inst->name),
                                    .val = instance_input(inst, &p->pass_mem),
-                                   .details = details});
+                                   .details = start_details_without(&p->pass_mem, details,
+                                                                    of_one_run)});
 }
 
 static void purge_children(struct partition *p, const struct instance *inst,
@@ -397,11 +422,7 @@ void manage_purge(struct partition *p, const struct message *m)
     struct instance *inst = target_of(p, m);
     if (!inst)
         return;
-    if (!status_is_final(inst->status)) {
-        step_refuse(p, m, "only an instance that is over can be purged; terminate it first");
-        return;
-    }
-    if (str_is(m->name, STR("children")))
+    if (str_is(m->name, STR(MESSAGE_WITH_CHILDREN)))
         purge_children(p, inst, m);
     step_change(p, inst, CHANGE_DELETED, p->log.len);
     resident_delete(p, inst);

@@ -28,6 +28,8 @@ int64_t partition_clock_ms(const struct partition *p)
 static void clock_set(struct partition *p, int64_t last_ms)
 {
     int64_t now_ms = p->clock_base_ns ? partition_clock_ms(p) : p->env->wall_ms(p->env->self);
+    if (p->clock_base_ns && now_ms >= last_ms)
+        return; /* set anew it would lose a part of a millisecond each time */
     p->clock_base_ms = now_ms > last_ms ? now_ms : last_ms;
     p->clock_base_ns = p->env->boot_ns(p->env->self);
 }
@@ -177,6 +179,11 @@ bool partition_takes_changes(const struct partition *p)
     return store_room(p->store) == ROOM_PLENTY;
 }
 
+bool partition_takes_looks(const struct partition *p)
+{
+    return !p->leftover.len || store_room(p->store) != ROOM_NONE;
+}
+
 int64_t partition_now_ms(const struct partition *p)
 {
     return p->now_ms;
@@ -193,9 +200,15 @@ static void take_leftover(struct partition *p)
     }
 }
 
+/* Half of what is left of the pass is for timers: when a million are due at once, requests are
+ * taken all the same. Whoever looks at one whose timer waits here has it fired first. */
 static void fire_due(struct partition *p)
 {
-    while (partition_has_budget(p) && timers_next_ms(&p->timers) <= p->now_ms) {
+    size_t steps = p->steps < p->limits.pass_steps ? p->limits.pass_steps - p->steps : 0;
+    size_t bytes = p->log.len < p->limits.pass_bytes ? p->limits.pass_bytes - p->log.len : 0;
+    size_t steps_max = p->steps + (steps + 1) / 2, bytes_max = p->log.len + (bytes + 1) / 2;
+    while (p->steps < steps_max && p->log.len < bytes_max &&
+           timers_next_ms(&p->timers) <= p->now_ms) {
         const struct sleeper *sleeper = timers_first_sleeper(&p->timers);
         struct instance *first = timers_first(&p->timers);
         struct message *m = ks_alloc(&p->pass_mem, sizeof *m);
@@ -219,6 +232,7 @@ void partition_begin(struct partition *p)
         return;
     p->pass++;
     p->stats.passes++;
+    p->first_new_uid = p->next_uid;
     p->now_ms = partition_clock_ms(p);
     if (store_room(p->store) == ROOM_NONE)
         return; /* reading goes on; nothing else can */
@@ -270,31 +284,23 @@ static bool needs_instance(enum message_type type)
     return type == MESSAGE_EVENT || (type >= MESSAGE_TERMINATE && type != MESSAGE_PURGE_ALL);
 }
 
-static bool is_started_before(const ks_outbox *out, const struct message *until)
+/* What becomes of the instance by what is sent to it before cannot be known yet. */
+static bool is_sent_to_before(const ks_outbox *out, const struct message *until)
 {
     for (const struct message *m = out->sent.first; m != until; m = m->next)
-        if (m->type == MESSAGE_START && str_is(m->target, until->target))
+        if (str_is(m->target, until->target) ||
+            (m->type == MESSAGE_RESTART && str_is(m->name, until->target)))
             return true;
     return false;
 }
 
 int partition_check(struct partition *p, const ks_outbox *out, const char **ret_why)
 {
-    for (const struct message *m = out->sent.first; m; m = m->next) {
-        if (!needs_instance(m->type) || is_started_before(out, m))
-            continue;
-        const struct instance *inst = resident_find(p, m->target);
-        bool is_there = inst && (inst->kind == INSTANCE_ORCHESTRATION || m->type == MESSAGE_RESUME);
-        if (is_there && !(m->type == MESSAGE_EVENT && status_is_final(inst->status)))
-            continue;
-        *ret_why = ks_format(&p->step_mem,
-                             is_there ? "Instance %s is over."
-                                      : "There is no "
-                                        "instance %s.",
-                             m->target.at);
-        return is_there ? 410 : 404;
-    }
-    return 0;
+    int status = 0;
+    for (const struct message *m = out->sent.first; m && !status; m = m->next)
+        if (needs_instance(m->type) && !is_sent_to_before(out, m))
+            status = manage_check(p, m, ret_why);
+    return status;
 }
 
 void partition_send(struct partition *p, ks_outbox *out)
@@ -362,6 +368,9 @@ static void let_leave(struct partition *p)
     p->deleted_count = 0;
     pass_reset(p);
     store_tick(p->store);
+    if (p->store->notice[0])
+        p->config.log(p->config.ctx, p->store->notice);
+    p->store->notice[0] = 0;
     resident_trim(p);
 }
 

@@ -8,7 +8,8 @@
  * all it leads to, before the next request is looked at. What is due has happened before anybody
  * looks: partition_look() fires the due timers of what it looks at first.
  *
- * A pass has a budget. What it cannot step any more is part of its commit, and first in the next.
+ * A pass has a budget, of which due timers get at most half. What it cannot step any more is part
+ * of its commit, and first in the next.
  *
  * States:
  *
@@ -71,9 +72,16 @@ int64_t partition_now_ms(const struct partition *p);
 bool partition_has_budget(const struct partition *p);
 /* Whether requests that change something can be taken: the disk is not full. */
 bool partition_takes_changes(const struct partition *p);
+/* Whether anything can be looked at: not while there is no room at all for what a full pass left
+ * over, which would be seen half done. */
+bool partition_takes_looks(const struct partition *p);
 
 /* ---- for an HTTP function, between begin and commit ---- */
 
+/* Around an HTTP function and all that comes of it. False: this request has ended the process three
+ * times, and is not to be run. */
+bool partition_request_begin(struct partition *p, struct str target, struct str body);
+void partition_request_end(struct partition *p);
 /* Begins a step: memory until the next one begins, and an outbox. */
 ks_arena *partition_step(struct partition *p, ks_outbox *ret_out);
 /* The newest state, its due timers fired; NULL when there is none. Good until the commit. */
@@ -83,9 +91,9 @@ void partition_look_ahead(struct partition *p, struct str key);
 /* A page of the instances that a filter takes, with what this pass has done seen: it fills in the
  * query's changes. */
 void partition_query(struct partition *p, struct query *query, struct query_page *ret);
-/* Whether all that is in an outbox is for somebody: an event for an instance that does not exist,
- * or is over, is refused before anything is sent. 0, or the status of the refusal and a sentence.
- * */
+/* Whether all that is in an outbox can be taken: an event or an operator's message for an instance
+ * that does not exist (404), is over (410) or stands otherwise (409) is refused before anything is
+ * sent. 0, or the status of the refusal and a sentence. */
 int partition_check(struct partition *p, const ks_outbox *out, const char **ret_why);
 /* The step is over: everything it sent is stepped. */
 void partition_send(struct partition *p, ks_outbox *out);

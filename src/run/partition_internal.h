@@ -30,7 +30,8 @@ struct partition {
     bool has_all; /* no instance is in the store alone: none was let go since the folder was new */
     struct timers timers;
     uint64_t next_uid;
-    int64_t horizon_ms; /* who is saved and due before it is in memory or sleeps in timers */
+    uint64_t first_new_uid; /* of this pass */
+    int64_t horizon_ms;     /* who is saved and due before it is in memory or sleeps in timers */
 
     int64_t clock_base_ms; /* engine time = base + what passed since clock_base_ns */
     int64_t clock_base_ns;
@@ -85,16 +86,22 @@ void step_answer_parent(struct partition *p, const struct instance *inst);
 void step_apply(struct partition *p, struct instance *inst, enum change_what what,
                 size_t log_start);
 void step_unlock(struct partition *p, const struct message *m);
-void entity_quarantine(struct partition *p, struct instance *inst);
+void entity_quarantine(struct partition *p, struct instance *inst, bool is_new);
 void step_turn(struct partition *p, struct instance *inst, struct event *e, enum change_what what);
 
 /* quarantine.c: around every step of an instance; at the start; in the first pass */
+#define QUARANTINE_WHY "the process died three times while this was stepped"
 void quarantine_begin(struct partition *p, const struct instance *inst);
 void quarantine_end(struct partition *p);
 void quarantine_look(struct partition *p);
 void quarantine_send(struct partition *p);
+/* Whether a new instance has ended the process too often: then it is to be made quarantined. */
+bool quarantine_takes(struct partition *p, const struct instance *inst);
 
 /* manage.c */
+/* Whether the instance that a message is for can take it, as it stands. 0, or the status of the
+ * refusal and a sentence. */
+int manage_check(struct partition *p, const struct message *m, const char **ret_why);
 void manage_quarantine(struct partition *p, const struct message *m);
 void manage_terminate(struct partition *p, const struct message *m);
 void manage_suspend(struct partition *p, const struct message *m);

@@ -2,11 +2,14 @@
 #include "base/die.h"
 #include "run/partition_internal.h"
 
-enum { FIRST_WINDOW_MS = 60 * 1000, SLEEPERS_MAX = 1 << 20 };
+enum {
+    WINDOW_MS = 60 * 1000,
+    SLEEPERS_MAX = 1 << 20,
+    FAR_SLEEPERS_MAX = 1000,
+    FAR_LOOKS_MAX = 4096
+};
 /* Instances that a pass looks at to let some go: a millisecond or two. */
 enum { TRIM_LOOKS_MAX = 16384 };
-/* A window this wide reaches past every time that matters. */
-#define WINDOW_MAX_MS ((int64_t)1 << 53)
 
 static void count_bytes(struct partition *p, struct instance *inst)
 {
@@ -29,10 +32,8 @@ static void arrived(struct partition *p, struct instance *inst)
         const struct pending *pending = &o->pending.at[i];
         if (pending->is_done || pending->kind != PENDING_ACTIVITY)
             continue;
-        struct reader r = reader_of(o->history.at + pending->history_bytes,
-                                    o->history.len - pending->history_bytes);
         struct event e;
-        event_decode(&r, &p->pass_mem, &e);
+        instance_asked(inst, pending, &p->pass_mem, &e);
         activity_schedule(p, inst, &e);
     }
 }
@@ -240,8 +241,8 @@ void resident_trim(struct partition *p)
     /* Twice: one that was used is passed over once. */
     size_t left = p->table.clean.count < TRIM_LOOKS_MAX / 2 ? 2 * p->table.clean.count
                                                             : TRIM_LOOKS_MAX;
-    while (p->bytes > p->limits.memory_bytes && left-- > 0) {
-        struct instance *oldest = p->table.clean.oldest;
+    struct instance *oldest;
+    while ((oldest = p->table.clean.oldest) && p->bytes > p->limits.memory_bytes && left-- > 0) {
         if (may_go(oldest))
             let_go(p, oldest);
         else
@@ -249,32 +250,52 @@ void resident_trim(struct partition *p)
     }
 }
 
-static void is_due(void *ctx, const struct due *due)
+static bool is_due(void *ctx, const struct due *due)
 {
     struct partition *p = ctx;
     if (!table_find_uid(&p->table, due->uid))
         timers_sleep(&p->timers, due->wake_ms, due->uid);
+    return true;
+}
+
+/* How a look into the far future goes; see look_far(). */
+struct far {
+    struct partition *p;
+    size_t looked;
+    int64_t until_ms; /* everything before it is known */
+};
+
+static bool is_due_far(void *ctx, const struct due *due)
+{
+    struct far *far = ctx;
+    is_due(far->p, due);
+    if (++far->looked < FAR_LOOKS_MAX && far->p->timers.sleeper_count < FAR_SLEEPERS_MAX)
+        return true;
+    far->until_ms = due->wake_ms;
+    return false;
+}
+
+/* Nobody sleeps: looks as far as it takes to find the next few, so that idling costs nothing. Not
+ * all who are due then: a million may be. */
+static void look_far(struct partition *p)
+{
+    struct far far = {.p = p, .until_ms = NEVER_MS};
+    if (store_due(p->store, p->horizon_ms, NEVER_MS, is_due_far, &far) < 0)
+        die("%s", store_why(p->store));
+    p->horizon_ms = far.until_ms;
 }
 
 void resident_look_ahead(struct partition *p)
 {
-    int64_t window_ms = FIRST_WINDOW_MS;
-    while (p->horizon_ms < NEVER_MS && p->horizon_ms - p->now_ms <= LOOK_AHEAD_MS) {
-        int64_t from_ms = p->horizon_ms;
-        int64_t start_ms = from_ms > p->now_ms ? from_ms : p->now_ms;
-        int64_t until_ms = window_ms < WINDOW_MAX_MS ? start_ms + window_ms : NEVER_MS;
-        if (store_due(p->store, from_ms, until_ms, is_due, p) < 0)
-            die("%s", store_why(p->store));
-        p->horizon_ms = until_ms;
-    }
-    while (p->horizon_ms < NEVER_MS && !p->timers.sleeper_count) {
-        /* Nobody sleeps: look as far as it takes to find the next, so that idling costs nothing. */
-        window_ms = window_ms < WINDOW_MAX_MS / 4 ? window_ms * 4 : WINDOW_MAX_MS;
-        int64_t until_ms = window_ms < WINDOW_MAX_MS ? p->horizon_ms + window_ms : NEVER_MS;
-        if (store_due(p->store, p->horizon_ms, until_ms, is_due, p) < 0)
-            die("%s", store_why(p->store));
-        p->horizon_ms = until_ms;
-    }
+    if (p->horizon_ms == NEVER_MS || p->horizon_ms - p->now_ms > LOOK_AHEAD_MS)
+        return;
+    int64_t start_ms = p->horizon_ms > p->now_ms ? p->horizon_ms : p->now_ms;
+    int64_t until_ms = start_ms + WINDOW_MS;
+    if (store_due(p->store, p->horizon_ms, until_ms, is_due, p) < 0)
+        die("%s", store_why(p->store));
+    p->horizon_ms = until_ms;
+    if (!p->timers.sleeper_count)
+        look_far(p);
 }
 
 void resident_drop_all(struct partition *p)

@@ -45,7 +45,9 @@ void step_send(struct partition *p, const struct message *m)
 void step_refuse(struct partition *p, const struct message *m, const char *why)
 {
     ks_outbox out = {.mem = &p->pass_mem};
-    ks_log(&out, "\"%.*s\" for \"%.*s\" was not taken: %s", (int)m->name.len, m->name.at,
+    bool is_named = m->type < MESSAGE_TERMINATE;
+    struct str what = is_named ? m->name : str_of(message_type_name((uint8_t)m->type));
+    ks_log(&out, "\"%.*s\" for \"%.*s\" was not taken: %s", (int)what.len, what.at,
            (int)m->target.len, m->target.at, why);
     pass_add_lines(p, &out);
 }
@@ -85,16 +87,14 @@ static const ks_val *answer_of(struct partition *p, const struct instance *inst)
     const ks_val *output = instance_output(inst, &p->pass_mem);
     if (inst->status != KS_TERMINATED)
         return output;
-    return ks_fail(&p->pass_mem, "Terminated", "%s was terminated: %s", inst->id, ks_text(output));
+    return ks_fail(&p->pass_mem, KS_ERROR_TERMINATED, "%s was terminated: %s", inst->id,
+                   ks_text(output));
 }
 
 void step_answer_parent(struct partition *p, const struct instance *inst)
 {
-    const ks_val *parent = ks_get(instance_details(inst, &p->pass_mem), "parent");
-    struct sender to = {.id = val_str(ks_get(parent, "id")),
-                        .uid = (uint64_t)ks_int(ks_get(parent, "uid")),
-                        .task_id = (uint32_t)ks_int(ks_get(parent, "task"))};
-    respond(p, &to, answer_of(p, inst), NULL);
+    struct sender parent = instance_parent(inst, &p->pass_mem);
+    respond(p, &parent, answer_of(p, inst), NULL);
 }
 
 static void log_failure(struct partition *p, const struct instance *inst)
@@ -141,18 +141,17 @@ void step_turn(struct partition *p, struct instance *inst, struct event *e, enum
         resident_session_over(p, session);
     keep_sends(p, &outcome);
     step_apply(p, inst, what, start);
-    for (size_t i = 0; i < outcome.scheduled_count && !is_over; i++)
-        activity_schedule(p, inst, &outcome.scheduled[i]);
+    for (size_t i = 0; i < outcome.scheduled_count; i++)
+        if (instance_pending(inst, outcome.scheduled[i].id)) /* not over, and not canceled */
+            activity_schedule(p, inst, &outcome.scheduled[i]);
     resident_trim_sessions(p);
 }
 
 static ks_val *start_details(struct partition *p, const struct message *m)
 {
+    static const char *const of_message[] = {"only_if_new", NULL};
     ks_arena *mem = &p->pass_mem;
-    ks_val *details = ks_object(mem);
-    for (size_t i = 0; i < ks_len(m->details); i++)
-        if (strcmp(ks_key_at(m->details, i), "only_if_new") != 0)
-            ks_put(mem, details, ks_key_at(m->details, i), ks_val_at(m->details, i));
+    ks_val *details = start_details_without(mem, m->details, of_message);
     const ks_function *newest = app_newest_orchestration(p->app, m->name);
     if (!ks_get(details, "version") && newest && newest->orchestration.version[0])
         ks_put(mem, details, "version", ks_string(mem, newest->orchestration.version));
@@ -166,6 +165,20 @@ static ks_val *start_details(struct partition *p, const struct message *m)
     return details->len ? details : NULL;
 }
 
+/* It is not run before it is resumed. */
+static void start_aside(struct partition *p, struct instance *inst, struct event *e)
+{
+    size_t start = p->log.len;
+    e->type = EVENT_EXECUTION_SCHEDULED;
+    e->time_ms = p->now_ms;
+    e->due_ms = e->due_ms > p->now_ms ? e->due_ms : p->now_ms;
+    event_encode(&p->log, e);
+    event_encode(&p->log, &(struct event){.type = EVENT_EXECUTION_QUARANTINED,
+                                          .time_ms = p->now_ms,
+                                          .val = ks_string(&p->pass_mem, QUARANTINE_WHY)});
+    step_apply(p, inst, CHANGE_CREATED, start);
+}
+
 static void step_start(struct partition *p, const struct message *m)
 {
     struct instance *inst = resident_find(p, m->target);
@@ -175,7 +188,7 @@ static void step_start(struct partition *p, const struct message *m)
                                    : "an instance of that id is "
                                      "running";
         step_refuse(p, m, why);
-        respond(p, &m->from, ks_fail(&p->pass_mem, "AlreadyExists", "%s", why), NULL);
+        respond(p, &m->from, ks_fail(&p->pass_mem, KS_ERROR_ALREADY_EXISTS, "%s", why), NULL);
         return;
     }
     if (inst) {
@@ -190,7 +203,10 @@ static void step_start(struct partition *p, const struct message *m)
         e.type = EVENT_EXECUTION_SCHEDULED;
         e.due_ms = m->due_ms;
     }
-    step_turn(p, inst, &e, CHANGE_CREATED);
+    if (quarantine_takes(p, inst))
+        start_aside(p, inst, &e);
+    else
+        step_turn(p, inst, &e, CHANGE_CREATED);
 }
 
 static bool is_alive(const struct instance *inst)
@@ -200,13 +216,13 @@ static bool is_alive(const struct instance *inst)
 
 static void step_event(struct partition *p, const struct message *m)
 {
-    struct instance *inst = resident_find(p, m->target);
-    if (!is_alive(inst)) {
-        step_refuse(p, m, inst ? "the instance is over" : "there is no such instance");
-        return;
-    }
-    step_turn(p, inst, &(struct event){.type = EVENT_EVENT_RAISED, .name = m->name, .val = m->val},
-              CHANGE_GOES_ON);
+    const char *why;
+    if (manage_check(p, m, &why) != 0)
+        step_refuse(p, m, why);
+    else
+        step_turn(p, resident_find(p, m->target),
+                  &(struct event){.type = EVENT_EVENT_RAISED, .name = m->name, .val = m->val},
+                  CHANGE_GOES_ON);
 }
 
 static void queue_sent(struct partition *p, const struct message *result)
@@ -322,6 +338,16 @@ static bool is_locked_for(const struct instance *inst, const struct sender *from
     return aside && aside->owner && !str_is(from->id, str_of(aside->owner));
 }
 
+/* What comes for an entity while another's section has it waits until that is over. */
+static bool is_kept_by_lock(struct partition *p, const struct instance *inst,
+                            const struct message *m)
+{
+    bool is_kept = is_locked_for(inst, &m->from);
+    if (is_kept)
+        keep_message(p, m, LINE_DEFER);
+    return is_kept;
+}
+
 static void step_operation(struct partition *p, const struct message *m)
 {
     if (m->due_ms > p->now_ms) {
@@ -329,13 +355,16 @@ static void step_operation(struct partition *p, const struct message *m)
         return;
     }
     struct instance *inst = resident_find(p, m->target);
-    if (is_locked_for(inst, &m->from)) {
-        keep_message(p, m, LINE_DEFER);
+    if (is_kept_by_lock(p, inst, m))
         return;
-    }
     bool is_new = !inst;
     if (is_new)
         inst = entity_create(p, m->target);
+    if (quarantine_takes(p, inst)) {
+        entity_quarantine(p, inst, is_new);
+        keep_message(p, m, LINE_DEFER);
+        return;
+    }
     size_t start = p->log.len;
     struct outcome outcome;
     outcome_init(&outcome, &p->log, &p->pass_mem);
@@ -403,10 +432,8 @@ static void step_lock(struct partition *p, const struct message *m)
         return;
     }
     struct instance *inst = resident_find(p, m->target);
-    if (is_locked_for(inst, &m->from)) {
-        keep_message(p, m, LINE_DEFER);
+    if (is_kept_by_lock(p, inst, m))
         return;
-    }
     bool is_new = !inst;
     if (is_new)
         inst = entity_create(p, m->target);
@@ -436,14 +463,14 @@ void step_unlock(struct partition *p, const struct message *m)
 }
 
 /* Nobody's operations are done until it is resumed: it is in a critical section of no one. */
-void entity_quarantine(struct partition *p, struct instance *inst)
+void entity_quarantine(struct partition *p, struct instance *inst, bool is_new)
 {
     size_t start = p->log.len;
     const struct aside *aside = inst->entity.aside;
     if (aside && aside->owner)
         entity_add_line(inst, &p->log, LINE_UNLOCK, 0, (struct str){"", 0});
     entity_add_line(inst, &p->log, LINE_LOCK, 0, STR(QUARANTINE_OWNER));
-    entity_changed(p, inst, false, start);
+    entity_changed(p, inst, is_new, start);
 }
 
 /* ---- timers ---- */
@@ -499,7 +526,7 @@ static void step_timer(struct partition *p, const struct message *m)
 void step_due_timers(struct partition *p, struct instance *inst)
 {
     uint64_t uid = inst->uid;
-    while (inst && inst->due_ms <= p->now_ms) {
+    while (inst && inst->due_ms <= p->now_ms && partition_has_budget(p)) {
         struct message m = {.type = MESSAGE_TIMER, .uid = uid};
         step_timer(p, &m);
         p->steps++;

@@ -40,6 +40,7 @@ static int error_of(const struct connection *c, int result)
     case TROUBLE_DAMAGED:
         return KS_E_DAMAGED;
     case TROUBLE_SYNC:
+    case TROUBLE_DISK:
     case TROUBLE_OTHER:
         return KS_E_IO;
     }
@@ -54,12 +55,26 @@ int checkpoint_failed(const struct connection *c, int result, char *ret_why, siz
 
 /* ---- opening ---- */
 
-static bool file_is_there(const struct checkpoint *c)
+/* One that cannot be read now is not one that is not there: without it the journal's beginning
+ * would be missed, and that be called damage. An empty one is none: a crash came before its first
+ * page. */
+static int look_for_file(const struct checkpoint *c, bool *ret_is_there, char *ret_why,
+                         size_t why_size)
 {
-    sqlite3_vfs *vfs = sqlite3_vfs_find(c->env->sqlite_vfs);
-    int is_there = 0;
-    return vfs && vfs->xAccess(vfs, c->path, SQLITE_ACCESS_EXISTS, &is_there) == SQLITE_OK &&
-           is_there;
+    struct env *env = c->env;
+    int64_t size = 0;
+    int file;
+    int result = env->disk_open(env->self, c->path, DISK_READ, &file);
+    if (result == 0) {
+        result = env->disk_size(env->self, file, &size);
+        env->disk_close(env->self, file);
+    }
+    *ret_is_there = size > 0;
+    if (result == 0 || result == -ENOENT)
+        return 0;
+    snprintf(ret_why, why_size, "the checkpoint %s cannot be read: %s", c->path,
+             strerror(-result));
+    return segment_error(result);
 }
 
 static int read_meta(struct checkpoint *c)
@@ -67,7 +82,9 @@ static int read_meta(struct checkpoint *c)
     sqlite3_stmt *statement = NULL;
     int result = sqlite3_prepare_v2(c->writer.db, "SELECT key,value FROM meta", -1, &statement,
                                     NULL);
-    while (result == SQLITE_OK && (result = sqlite3_step(statement)) == SQLITE_ROW) {
+    if (result != SQLITE_OK)
+        return result;
+    while ((result = sqlite3_step(statement)) == SQLITE_ROW) {
         struct str key = connection_column_str(statement, 0);
         int64_t value = sqlite3_column_int64(statement, 1);
         if (str_is(key, STR("needed")))
@@ -80,7 +97,6 @@ static int read_meta(struct checkpoint *c)
             c->meta.time_ms = value;
         else if (str_is(key, STR("clean")))
             c->meta.clean = (uint64_t)value;
-        result = SQLITE_OK;
     }
     int end = sqlite3_finalize(statement);
     return result == SQLITE_DONE ? SQLITE_OK : end;
@@ -93,7 +109,7 @@ static int verify_at_open(struct checkpoint *c)
     int64_t pages;
     c->verified_pages = 0;
     int result = connection_number(&c->writer, "PRAGMA page_count", &pages);
-    if (result != SQLITE_OK || pages > VERIFY_AT_OPEN_PAGES)
+    if (result != SQLITE_OK || (pages > VERIFY_AT_OPEN_PAGES && c->settling == SETTLING_NONE))
         return result;
     result = checkpoint_settle(c);
     if (result != SQLITE_OK) {
@@ -217,6 +233,26 @@ static int copy_over_itself(struct env *env, const char *path)
     return result;
 }
 
+/* Whether a process ended while it settled; then the log is what it was, or nothing is opened. */
+static int find_settling(struct checkpoint *c, char *ret_why, size_t why_size)
+{
+    int result = settling_find(c->env, c->folder, &c->settling);
+    if (result == 0 && c->settling == SETTLING_NONE)
+        settling_end(c->env, c->folder);
+    if (result == 0)
+        return 0;
+    if (result == -EBADMSG) {
+        snprintf(ret_why, why_size,
+                 "the log of the checkpoint is damaged: %s-wal is not what was written, and a part "
+                 "of it is in the checkpoint already: restore a backup of the whole data folder",
+                 c->path);
+        return KS_E_DAMAGED;
+    }
+    snprintf(ret_why, why_size, "the log of the checkpoint cannot be read: %s-wal: %s", c->path,
+             strerror(-result));
+    return segment_error(result);
+}
+
 /* What a process leaves in the write-ahead log may be in the system's cache and nowhere else: after
  * a sync that failed the cache still shows what the disk does not have, and a later sync says that
  * all is well. Pages would be copied from there into the file and, the log gone with the cache, be
@@ -257,9 +293,17 @@ int checkpoint_open(struct checkpoint *c, struct env *env, const char *folder, c
     buf_free(&path);
     arena_init(&c->scratch, 4096);
     c->meta = (struct save_meta){.needed = 1, .next_uid = 1};
-    if (!file_is_there(c))
+    bool is_there;
+    int result = look_for_file(c, &is_there, ret_why, why_size);
+    if (result < 0)
+        return result;
+    if (!is_there) {
+        settling_end(env, folder);
         return 0;
-    int result = make_log_again(c, ret_why, why_size);
+    }
+    result = find_settling(c, ret_why, why_size);
+    if (result == 0 && c->settling != SETTLING_WHOLE)
+        result = make_log_again(c, ret_why, why_size);
     return result == 0 ? open_existing(c, ret_why, why_size) : result;
 }
 
@@ -371,7 +415,7 @@ int checkpoint_sequence(struct checkpoint *c, uint64_t uid, uint64_t *ret, char 
 }
 
 int checkpoint_due(struct checkpoint *c, const struct due_range *range,
-                   void (*each)(void *ctx, const struct due *due), void *ctx, char *ret_why,
+                   bool (*each)(void *ctx, const struct due *due), void *ctx, char *ret_why,
                    size_t why_size)
 {
     if (!c->reader.db)
@@ -384,8 +428,12 @@ int checkpoint_due(struct checkpoint *c, const struct due_range *range,
         while ((result = sqlite3_step(statement)) == SQLITE_ROW) {
             struct due due = {.uid = (uint64_t)sqlite3_column_int64(statement, 0),
                               .wake_ms = sqlite3_column_int64(statement, 1)};
-            if (!uid_set_has(range->except[0], due.uid) && !uid_set_has(range->except[1], due.uid))
-                each(ctx, &due);
+            bool is_gone = uid_set_has(range->except[0], due.uid) ||
+                           uid_set_has(range->except[1], due.uid);
+            if (!is_gone && !each(ctx, &due)) {
+                result = SQLITE_DONE;
+                break;
+            }
         }
         sqlite3_reset(statement);
     }

@@ -15,6 +15,7 @@
 
 #include "store/connection.h"
 #include "store/save.h"
+#include "store/settling.h"
 #include "store/store.h"
 
 struct checkpoint {
@@ -27,6 +28,7 @@ struct checkpoint {
     struct connection writer;
     bool is_dir_synced;
     bool is_settled;        /* found or made so by open */
+    enum settling settling; /* as found by open */
     int64_t verified_pages; /* so far; -1: all, or nothing to verify */
     struct buf log;         /* of what is being loaded */
     ks_arena scratch;
@@ -45,13 +47,13 @@ int checkpoint_load(struct checkpoint *c, struct str id, uint64_t uid, struct in
 /* Up to which commit the row of an instance is true; 0: it has none. */
 int checkpoint_sequence(struct checkpoint *c, uint64_t uid, uint64_t *ret, char *ret_why,
                         size_t why_size);
-/* In the order of wake times, but those of `except`. */
+/* In the order of wake times, but those of `except`, until `each` says false. */
 struct due_range {
     int64_t from_ms, until_ms;
     const struct uid_set *except[2];
 };
 int checkpoint_due(struct checkpoint *c, const struct due_range *range,
-                   void (*each)(void *ctx, const struct due *due), void *ctx, char *ret_why,
+                   bool (*each)(void *ctx, const struct due *due), void *ctx, char *ret_why,
                    size_t why_size);
 
 /* What has to be known to make of its rows what is true now. */

@@ -21,7 +21,7 @@ static const ks_val *read_details(struct str part, ks_arena *mem)
 
 static int fill_row(sqlite3_stmt *update, sqlite3_stmt *tag, int64_t uid, const ks_val *details)
 {
-    struct str parent = instance_parent(details);
+    struct str parent = instance_parent_id(details);
     const ks_val *tags = instance_tags(details);
     struct buf text = {0};
     if (!parent.len && !tags)

@@ -17,6 +17,8 @@
 
 /* The write-ahead log is settled when it has grown to this. */
 #define WAL_BYTES_MAX ((int64_t)64 * 1024 * 1024)
+#define WAL_HEADER_BYTES ((int64_t)32)
+#define WAL_FRAME_BYTES ((int64_t)24 + PAGE_BYTES)
 enum { VERIFY_SOME_PAGES = 8192 };
 
 enum write_statement {
@@ -105,9 +107,15 @@ static int make_file(struct checkpoint *c)
     return result;
 }
 
+/* What is written down of the log has to be true until everything is in the file, and gone before
+ * anything new is in the log. A foreign reader may keep SQLite from copying all of it, or from
+ * cutting it off. */
 int checkpoint_settle(struct checkpoint *c)
 {
     int in_log = 0, copied = 0;
+    int begun = settling_begin(c->env, c->folder, SETTLING_ALL);
+    if (begun < 0)
+        return SQLITE_FULL; /* whatever it was: another time, then */
     int result = sqlite3_wal_checkpoint_v2(c->writer.db, NULL, SQLITE_CHECKPOINT_TRUNCATE, &in_log,
                                            &copied);
     if (result == SQLITE_OK && !c->is_dir_synced) {
@@ -115,6 +123,12 @@ int checkpoint_settle(struct checkpoint *c)
             die("the disk could not make the checkpoint %s last", c->path);
         c->is_dir_synced = true;
     }
+    bool is_all_copied = result == SQLITE_OK || (in_log >= 0 && in_log == copied);
+    if (begun && is_all_copied)
+        settling_end(c->env, c->folder);
+    if (!is_all_copied && in_log > 0 &&
+        settling_begin(c->env, c->folder, WAL_HEADER_BYTES + in_log * WAL_FRAME_BYTES) < 0)
+        die("what is in the log of the checkpoint %s cannot be written down", c->path);
     return result;
 }
 
@@ -262,6 +276,7 @@ static int write_meta(struct checkpoint *c, const struct save_meta *meta)
 static int write_all(struct checkpoint *c, const struct save *save)
 {
     int result = c->writer.db ? SQLITE_OK : make_file(c);
+    c->has_tables = c->has_tables || result == SQLITE_OK;
     if (result == SQLITE_OK)
         result = connection_exec(&c->writer, "BEGIN IMMEDIATE");
     if (result == SQLITE_OK)
@@ -275,23 +290,29 @@ static int write_all(struct checkpoint *c, const struct save *save)
     return result;
 }
 
-/* What passes is a result; the rest is the end. */
-static int or_die(struct checkpoint *c, int result)
+/* What may pass is a result, with its text in the save; the rest is the end. */
+static int or_die(struct checkpoint *c, int result, struct save *save)
 {
-    char why[512];
     if (result == SQLITE_OK)
         return 0;
-    enum connection_trouble trouble = connection_trouble(&c->writer, result);
-    if (trouble == TROUBLE_FULL)
+    connection_why(&c->writer, result, save->why, sizeof save->why);
+    switch (connection_trouble(&c->writer, result)) {
+    case TROUBLE_FULL:
         return KS_E_FULL;
-    if (trouble == TROUBLE_BUSY)
+    case TROUBLE_BUSY:
         return KS_E_BUSY;
-    connection_why(&c->writer, result, why, sizeof why);
-    die("%s", why);
+    case TROUBLE_DISK:
+        return KS_E_IO;
+    case TROUBLE_SYNC:
+    case TROUBLE_DAMAGED:
+    case TROUBLE_OTHER:
+        break;
+    }
+    die("%s", save->why);
 }
 
 /* Looks at the next part of a large file. */
-static void verify_some(struct checkpoint *c)
+static void verify_some(struct checkpoint *c, struct save *save)
 {
     if (c->verified_pages < 0)
         return;
@@ -302,13 +323,14 @@ static void verify_some(struct checkpoint *c)
     else if (result == SQLITE_DONE)
         c->verified_pages = -1;
     else
-        or_die(c, result);
+        (void)or_die(c, result, save); /* looked at again after the next save */
 }
 
 void checkpoint_write(struct checkpoint *c, struct save *save)
 {
     save->is_settled = false;
-    save->result = or_die(c, write_all(c, save));
+    save->why[0] = 0;
+    save->result = or_die(c, write_all(c, save), save);
     if (save->result < 0) {
         if (!sqlite3_get_autocommit(c->writer.db))
             connection_exec(&c->writer, "ROLLBACK");
@@ -316,9 +338,8 @@ void checkpoint_write(struct checkpoint *c, struct save *save)
             connection_close(&c->writer); /* it is made from the start next time */
         return;
     }
-    c->has_tables = true;
     if (save->is_to_settle || wal_bytes(c) > WAL_BYTES_MAX)
-        save->is_settled = or_die(c, checkpoint_settle(c)) == 0;
+        save->is_settled = or_die(c, checkpoint_settle(c), save) == 0;
     if (save->is_settled)
-        verify_some(c);
+        verify_some(c, save);
 }

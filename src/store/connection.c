@@ -19,7 +19,7 @@ int connection_open(struct connection *c, const char *path, const char *vfs_name
     int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE;
     if (may_create)
         flags |= SQLITE_OPEN_CREATE;
-    /* Counting what it allocates takes a lock each time; when it is too late for that, it counts. */
+    /* Counting what it allocates takes a lock each time. Refused when SQLite is in use already. */
     (void)sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
     int result = sqlite3_open_v2(path, &c->db, flags, c->pages.name);
     if (!c->db)
@@ -55,7 +55,7 @@ int connection_run(sqlite3_stmt *statement)
 {
     int result = sqlite3_step(statement);
     int reset = sqlite3_reset(statement);
-    return result == SQLITE_DONE || result == SQLITE_ROW ? SQLITE_OK : reset;
+    return result == SQLITE_DONE ? SQLITE_OK : reset;
 }
 
 int connection_exec(struct connection *c, const char *sql)
@@ -98,7 +98,10 @@ enum connection_trouble connection_trouble(const struct connection *c, int resul
         return TROUBLE_FULL;
     case SQLITE_IOERR:
     case SQLITE_CANTOPEN:
-        return error == ENOSPC || error == EDQUOT ? TROUBLE_FULL : TROUBLE_OTHER;
+        return error == ENOSPC || error == EDQUOT ? TROUBLE_FULL : TROUBLE_DISK;
+    case SQLITE_READONLY: /* what SQLite makes of a log that cannot be opened */
+    case SQLITE_PROTOCOL: /* ... or locked */
+        return TROUBLE_DISK;
     case SQLITE_BUSY:
     case SQLITE_LOCKED:
         return TROUBLE_BUSY;
@@ -142,6 +145,7 @@ void connection_why(const struct connection *c, int result, char *ret, size_t si
                      "data folder",
                      c->path, text);
         break;
+    case TROUBLE_DISK:
     case TROUBLE_OTHER:
         snprintf(ret, size, "the checkpoint %s cannot be read or written: %s (error %d)", c->path,
                  text, sqlite3_system_errno(c->db));

@@ -40,6 +40,7 @@ struct str connection_column_str(sqlite3_stmt *statement, int i);
 enum connection_trouble {
     TROUBLE_FULL,    /* no room on the disk; it may come back */
     TROUBLE_BUSY,    /* somebody else holds the file; it may come back */
+    TROUBLE_DISK,    /* reading or writing failed, or there was no descriptor; it may come back */
     TROUBLE_SYNC,    /* a sync failed; what is on the disk is not known */
     TROUBLE_DAMAGED, /* what was read is not what was written */
     TROUBLE_OTHER

@@ -28,7 +28,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { SAVE_COUNT = 1000, SAVE_BYTES = 2 << 20, RECORD_KEEP_BYTES = 8 << 20 };
+enum { SAVE_COUNT = 1000, SAVE_BYTES = 2 << 20, RECORD_KEEP_BYTES = 8 << 20, WHY_MAX = 400 };
+enum { SEGMENTS_MANY = 8 }; /* each start begins one, so a round of saves is due then */
 #define RETRY_NS ((int64_t)1000000000)
 
 static const struct journal_options defaults = {.segment_bytes = (size_t)16 << 20,
@@ -53,6 +54,8 @@ struct journal {
     struct background *saving; /* NULL: not now */
     bool is_to_retry;
     int64_t retry_ns;
+    bool is_save_failing; /* the last save failed, as the log was told */
+    bool is_short;        /* the last spare could not be made, as it was told */
     bool is_in_round;
     uint64_t round_until; /* it ends when what was dirty by this commit is saved */
     size_t round_bytes;   /* of journal since the round began, or the last one did */
@@ -160,7 +163,7 @@ static int journal_load_uid(struct store *s, uint64_t uid, struct instance **ret
 }
 
 static int journal_due(struct store *s, int64_t from_ms, int64_t until_ms,
-                       void (*each)(void *ctx, const struct due *due), void *ctx)
+                       bool (*each)(void *ctx, const struct due *due), void *ctx)
 {
     struct journal *j = of(s);
     struct due_range range = {.from_ms = from_ms,
@@ -187,10 +190,33 @@ static void save_work(void *task)
     checkpoint_write(&j->checkpoint, &j->save);
 }
 
+static void say_save(struct journal *j)
+{
+    bool is_failing = j->save.why[0];
+    if (is_failing && !j->is_save_failing)
+        snprintf(j->store.notice, sizeof j->store.notice,
+                 "%s; nothing is lost, since the journal has it, and it is tried again",
+                 j->save.why);
+    else if (!is_failing && j->is_save_failing)
+        snprintf(j->store.notice, sizeof j->store.notice, "the checkpoint is written again");
+    j->is_save_failing = is_failing;
+}
+
+static void say_segments(struct journal *j)
+{
+    const struct segments *s = &j->segments;
+    if (s->is_failing && !j->is_short)
+        snprintf(j->store.notice, sizeof j->store.notice,
+                 "the next file of the journal cannot be made ready in %s: %s; it is tried again",
+                 s->folder, strerror(-s->spare_error));
+    j->is_short = s->is_failing;
+}
+
 static void save_done(void *task)
 {
     struct journal *j = task;
     j->saving = NULL;
+    say_save(j);
     if (j->save.result < 0) {
         j->is_to_retry = true;
         j->retry_ns = now_ns(j) + RETRY_NS;
@@ -281,6 +307,7 @@ static void journal_tick(struct store *s)
 {
     struct journal *j = of(s);
     segments_tick(&j->segments);
+    say_segments(j);
     save_next(j);
     size_t waits = j->new_changes / SAVE_COUNT + (j->new_changes > 0);
     for (j->new_changes = 0; waits > 0 && is_behind(j); waits--) {
@@ -321,12 +348,8 @@ static int save_here(struct journal *j)
     save_work(j);
     save_done(j);
     if (j->save.result < 0)
-        snprintf(j->store.why, sizeof j->store.why, "%s",
-                 j->save.result == KS_E_FULL
-                     ? "there is no room on the disk for the checkpoint; nothing is lost, the next "
-                       "start goes by the journal"
-                     : "the checkpoint is locked by another program; nothing is lost, the next "
-                       "start goes by the journal");
+        snprintf(j->store.why, sizeof j->store.why, "%.*s%s", WHY_MAX, j->save.why,
+                 "; nothing is lost, the next start goes by the journal");
     return j->save.result;
 }
 
@@ -492,6 +515,8 @@ int store_journal_open(struct env *env, struct table *table, const char *folder,
     j->next_uid = recovered.next_uid;
     if (j->checkpoint.is_settled)
         segments_forget(&j->segments, j->checkpoint.meta.needed);
+    if (j->segments.count > SEGMENTS_MANY)
+        j->round_bytes = j->options.checkpoint_bytes;
     static const struct store_ops ops = {.commit = journal_commit,
                                          .load = journal_load,
                                          .load_uid = journal_load_uid,

@@ -254,7 +254,7 @@ static int due_order(const void *a, const void *b)
 }
 
 static int memory_due(struct store *s, int64_t from_ms, int64_t until_ms,
-                      void (*each)(void *ctx, const struct due *due), void *ctx)
+                      bool (*each)(void *ctx, const struct due *due), void *ctx)
 {
     const struct memory_disk *d = ((struct memory_store *)s)->disk;
     struct due *dues = die_malloc(d->count * sizeof *dues);
@@ -264,8 +264,8 @@ static int memory_due(struct store *s, int64_t from_ms, int64_t until_ms,
             if (row->wake_ms >= from_ms && row->wake_ms < until_ms)
                 dues[count++] = (struct due){.uid = row->uid, .wake_ms = row->wake_ms};
     qsort(dues, count, sizeof *dues, due_order);
-    for (size_t i = 0; i < count; i++)
-        each(ctx, &dues[i]);
+    for (size_t i = 0; i < count && each(ctx, &dues[i]); i++)
+        ;
     free(dues);
     return 0;
 }

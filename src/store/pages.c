@@ -76,14 +76,22 @@ static int read_odd(struct page_file *f, uint8_t *to, int len, int64_t offset)
     return SQLITE_OK;
 }
 
+/* A disk that gives an error is not one that gives something else than was written: SQLite makes
+ * "malformed" of the one, and for that a backup is the remedy. */
+static int real_read(struct page_file *f, void *to, int len, sqlite3_int64 offset)
+{
+    int result = f->real->pMethods->xRead(f->real, to, len, offset);
+    return result == SQLITE_IOERR_CORRUPTFS ? SQLITE_IOERR_READ : result;
+}
+
 static int page_read(sqlite3_file *file, void *to, int len, sqlite3_int64 offset)
 {
     struct page_file *f = of(file);
     if (!f->is_database || (offset == 0 && len <= 100))
-        return f->real->pMethods->xRead(f->real, to, len, offset); /* see page_write */
+        return real_read(f, to, len, offset); /* see page_write */
     if (len != PAGE_BYTES || offset % PAGE_BYTES)
         return read_odd(f, to, len, offset);
-    int result = f->real->pMethods->xRead(f->real, to, len, offset);
+    int result = real_read(f, to, len, offset);
     if (result == SQLITE_OK && !page_is_whole(to, offset))
         return damaged(f->pages, offset);
     return result;

@@ -6,7 +6,7 @@
  * and nothing has to be remembered but which are being saved, by uid: one that is deleted
  * meanwhile is simply not found.
  *
- * A save that found no room is written again later, as it is.
+ * A save that could not be written is written again later, as it is.
  */
 #ifndef STORE_SAVE_H
 #define STORE_SAVE_H
@@ -43,8 +43,9 @@ struct save {
     struct save_meta meta;
     uint64_t newest_uid; /* that was ever taken here for its first row */
     bool is_to_settle;   /* bring everything into the database file, synced, when written */
-    int result;          /* 0, or KS_E_FULL, KS_E_BUSY: nothing was written, try again */
+    int result;          /* 0, or KS_E_FULL, KS_E_BUSY, KS_E_IO: nothing was written, try again */
     bool is_settled;     /* it was brought there */
+    char why[512];       /* it was not written, or not settled; "" */
 };
 
 struct save_limits {

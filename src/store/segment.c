@@ -118,27 +118,26 @@ void segments_add(struct segments *s, const struct segment *segment)
 
 /* ---- the mark ---- */
 
-/* Not synced: it is for a process that was killed, whose writes the system still has. After power
- * was lost it may be an old one; it is never ahead of what was synced. An error changes nothing but
- * how much a later damage would be noticed by. */
-static void write_mark(struct segments *s)
-{
-    uint8_t bytes[MARK_BYTES];
-    mark_encode(&(struct mark){.sequence = s->last_sequence, .checksum = s->chain}, bytes);
-    int result = s->mark_file >= 0 ? segment_write(s->env, s->mark_file, bytes, sizeof bytes, 0)
-                                   : 0;
-    if (result < 0) {
-        s->env->disk_close(s->env->self, s->mark_file);
-        s->mark_file = -1;
-    }
-}
-
 static void open_mark(struct segments *s)
 {
     char path[JOURNAL_PATH_MAX];
     segment_path(s->folder, "mark", path);
     if (s->env->disk_open(s->env->self, path, DISK_WRITE_CREATE, &s->mark_file) < 0)
         s->mark_file = -1;
+}
+
+/* Not synced: it is for a process that was killed, whose writes the system still has. After power
+ * was lost it may be an old one; it is never ahead of what was synced. An error changes nothing but
+ * how much a damage would be noticed by, until the next commit writes it. */
+static void write_mark(struct segments *s)
+{
+    uint8_t bytes[MARK_BYTES];
+    if (s->mark_file < 0)
+        open_mark(s);
+    if (s->mark_file < 0)
+        return;
+    mark_encode(&(struct mark){.sequence = s->last_sequence, .checksum = s->chain}, bytes);
+    (void)!segment_write(s->env, s->mark_file, bytes, sizeof bytes, 0);
 }
 
 /* ---- coming into use ---- */
@@ -285,7 +284,6 @@ int segments_start(struct segments *s, struct str payload, char *ret_why, size_t
         result = start(s, need, payload, ret_why, why_size);
     if (result < 0)
         return result;
-    open_mark(s);
     write_mark(s);
     /* The last record has another checksum now: a mark that knows the old one must not come back.
      * */
@@ -353,7 +351,7 @@ enum store_room segments_room(const struct segments *s)
     int spares = 0;
     for (int i = 0; i < SPARES; i++)
         spares += s->has_spare[i];
-    if (!s->is_failing || spares == SPARES)
+    if (!s->is_full || spares == SPARES)
         return ROOM_PLENTY;
     int64_t left = spares * (int64_t)s->segment_bytes;
     if (s->is_prewritten)

@@ -51,6 +51,8 @@ struct segments {
     bool has_spare[SPARES];
     struct tidying *tidying; /* under way, or NULL */
     bool is_failing;         /* the last spare could not be made */
+    bool is_full;            /* ... for want of room */
+    int spare_error;         /* ... a negative errno */
     int64_t retry_ns;
 };
 

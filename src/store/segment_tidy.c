@@ -1,6 +1,7 @@
 /* One job at a time: old segments that nobody needs become spares, or go; missing spares are
  * written full of zeros and synced. Whatever fails here leaves the journal as it was; it is tried
- * again a second later, and meanwhile segments_room() says that room is short. */
+ * again a second later; when it was for want of room, segments_room() says meanwhile that it is
+ * short. Without a spare, segments are made on the spot. */
 #include "store/segment_tidy.h"
 
 #include "base/die.h"
@@ -124,6 +125,8 @@ static void tidy_done(void *task)
         is_missing |= !s->has_spare[i];
     }
     s->is_failing = t->result < 0 && is_missing;
+    s->spare_error = t->result;
+    s->is_full = s->is_failing && segment_error(t->result) == KS_E_FULL;
     s->retry_ns = s->is_failing ? s->env->boot_ns(s->env->self) + RETRY_NS : 0;
     s->tidying = NULL;
     tidying_free(t);

@@ -108,7 +108,7 @@ struct store_ops {
     int (*load)(struct store *s, struct str id, struct instance **ret);
     int (*load_uid)(struct store *s, uint64_t uid, struct instance **ret);
     int (*due)(struct store *s, int64_t from_ms, int64_t until_ms,
-               void (*each)(void *ctx, const struct due *due), void *ctx);
+               bool (*each)(void *ctx, const struct due *due), void *ctx);
     int (*query)(struct store *s, const struct query *query, struct query_page *ret);
     void (*tick)(struct store *s);
     enum store_room (*room)(struct store *s);
@@ -116,12 +116,13 @@ struct store_ops {
     void (*abandon)(struct store *s);
 };
 
-/* The head of every store; private but for table and why. */
+/* The head of every store; private but for table, why and notice. */
 struct store {
     const struct store_ops *ops;
     struct env *env;
     struct table *table;
     char why[512];
+    char notice[600]; /* what goes wrong in the background, for the log; "" */
 };
 
 static inline const char *store_why(const struct store *s)
@@ -149,9 +150,9 @@ static inline int store_load_uid(struct store *s, uint64_t uid, struct instance 
 }
 
 /* Saved instances whose wake time lies in [from_ms, until_ms), in that order; some may be in the
- * table meanwhile and newer there: the caller looks there first. */
+ * table meanwhile and newer there: the caller looks there first. Until `each` says false. */
 static inline int store_due(struct store *s, int64_t from_ms, int64_t until_ms,
-                            void (*each)(void *ctx, const struct due *due), void *ctx)
+                            bool (*each)(void *ctx, const struct due *due), void *ctx)
 {
     return s->ops->due(s, from_ms, until_ms, each, ctx);
 }

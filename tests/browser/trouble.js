@@ -1,5 +1,5 @@
 // trouble.js - what people meet when not all goes well: it is said, and nothing is lost
-import { test, visit, expectText, expectItems, shown, Registry } from "./world.js";
+import { test, visit, open, expectText, expectItems, shown, Registry } from "./world.js";
 import { createServer } from "node:http";
 import assert from "node:assert/strict";
 
@@ -85,10 +85,53 @@ test("a list that closed meanwhile: the gift is shown as not added", async ({ br
     await route.continue();
   });
   await add(page, "Too late");
-  await expectText(page, "#late-items", "Too late");
-  await expectText(page, "#late-why", "The list had closed meanwhile.");
+  await expectText(page, "#late-items .text", "Too late");
+  await expectText(page, "#late-items small", "The list had closed meanwhile.");
   await expectText(page, "#sealed-how", /Somebody with the link finished it\.$/);
   assert.deepEqual(await shown(page), []);
+});
+
+test("what was not added is there until it is thrown away, whatever is loaded again", async ({ browser, registry }) => {
+  const id = await registry.open();
+  const page = await atList(browser, registry, id);
+  const late = () => page.locator("#late-items .text").allTextContents();
+  await page.route("**/api/Add/*", (route) => route.abort());
+  await add(page, "On its way");
+  await page.getByLabel("Add a gift").fill("Half typ");
+  await registry.get(`Finish/${id}`);
+  await expectText(page, "#time", "Closed");
+  assert.deepEqual(await late(), ["Half typ"]);
+  await page.unroute("**/api/Add/*");
+  await page.reload();
+  await expectText(page, "#late-items li:nth-child(2) .text", "On its way");
+  assert.deepEqual(await late(), ["Half typ", "On its way"]);
+  const second = await open(page.context(), page.url());
+  await expectText(second, "#time", "Closed");
+  assert.deepEqual(await second.locator("#late-items .text").count(), 2);
+  await page.getByRole("button", { name: "Throw away: Half typ" }).click();
+  assert.deepEqual(await late(), ["On its way"]);
+  await page.reload();
+  await expectText(page, "#time", "Closed");
+  assert.deepEqual(await late(), ["On its way"]);
+  await page.getByRole("button", { name: "Throw away: On its way" }).click();
+  assert.equal(await page.locator("#late").isVisible(), false);
+  assert.equal(await page.evaluate(() => document.activeElement.id), "list-title");
+  assert.equal(await page.evaluate(() => Object.keys(localStorage).join()), "keepsake.lists");
+  assert.deepEqual(page.trouble, []);
+});
+
+test("a browser that keeps nothing shows what was not added all the same", async ({ browser, registry }) => {
+  const id = await registry.open();
+  const page = await atList(browser, registry, id, {
+    init: `for (const name of ["localStorage", "sessionStorage"])
+      Object.defineProperty(window, name, { get() { throw new DOMException("no", "SecurityError"); } });`,
+  });
+  await add(page, "Still there");
+  await expectItems(page, ["Still there"]);
+  await page.getByLabel("Add a gift").fill("Half typ");
+  await registry.get(`Finish/${id}`);
+  await expectText(page, "#late-items .text", "Half typ");
+  assert.deepEqual(page.trouble, []);
 });
 
 test("unknown and broken links are told apart", async ({ browser, registry }) => {

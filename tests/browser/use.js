@@ -1,5 +1,5 @@
 // use.js - what people do with the page when all goes well
-import { test, visit, open, expectText, expectItems, Registry } from "./world.js";
+import { test, visit, open, expectText, expectItems, HIDING, Registry } from "./world.js";
 import { createServer } from "node:http";
 import assert from "node:assert/strict";
 import jsqr from "jsqr";
@@ -68,10 +68,11 @@ test("the countdown is right to the second though the local clock is wrong", asy
     await expectText(page, "#time", /^\d:\d\d$/);
     for (let i = 0; i < 8; i++) {
       // timeOrigin is of the clock that is right.
-      const { text, at } = await page.evaluate(() => (
-        { text: document.getElementById("time").textContent, at: performance.timeOrigin + performance.now() }));
+      // Behind the page's own timers that are due: a busy machine may have them wait.
+      const { text, at } = await page.evaluate(() => new Promise((resolve) => setTimeout(() => resolve(
+        { text: document.getElementById("time").textContent, at: performance.timeOrigin + performance.now() }))));
       const [m, s] = text.split(":").map(Number), seconds = m * 60 + s;
-      const slack = 250; // a busy machine may draw it late
+      const slack = 500; // what it took to be told the time
       assert.ok(seconds <= Math.ceil((closesAt - at + slack) / 1000), `${seconds} s are too many`);
       assert.ok(seconds >= Math.ceil((closesAt - at - 50) / 1000), `${seconds} s are too few`);
       await page.waitForTimeout(270);
@@ -90,6 +91,7 @@ test("a list closes by itself and says so", async ({ browser }) => {
     await expectText(page, "#sealed-how", /^Closed \d\d:\d\d\. Its time was up, so it closed by itself\.$/);
     await expectText(page, "#say", "The list is closed. Its time was up, so it closed by itself.");
     assert.deepEqual(await page.locator("#late-items .text").allTextContents(), ["Half a tho"]);
+    assert.deepEqual(await page.locator("#late-items small").allTextContents(), ["The list closed before it was added."]);
     assert.equal(await page.locator("#add").isVisible(), false);
     assert.equal(await page.locator("#finish").isVisible(), false);
     await expectItems(page, ["Just in time"]);
@@ -211,6 +213,30 @@ test("the numbers of all lists are live", async ({ browser, registry }) => {
   await expectText(page, "#n-openCount", String(before.openCount));
 });
 
+test("below a list the numbers of all lists are live, without a connection of their own", async ({ browser, registry }) => {
+  const id = await registry.open();
+  const page = await visit(browser, `${registry.url}/#${id}`, { hasClock: true });
+  await expectText(page, "#all-openCount", /^\d+$/);
+  const before = await registry.get("Stats");
+  await add(page, "One");
+  await expectText(page, "#all-itemsCount", String(before.itemsCount + 1));
+  await registry.add(await registry.open(), "On another list");
+  await expectText(page, "#all-itemsCount", String(before.itemsCount + 2));
+  await expectText(page, "#all-registryCount", String(before.registryCount + 1));
+  await registry.get(`Finish/${id}`);
+  await expectText(page, "#all-closedCount", String(before.closedCount + 1));
+  const streams = page.requests.filter((request) => request.headers().accept === "text/event-stream");
+  assert.deepEqual(streams.map((request) => new URL(request.url()).pathname), [`/api/Peek/${id}`]);
+  await page.getByRole("link", { name: "Keepsake, to the start" }).click();
+  assert.equal(await page.locator("#all").isVisible(), false);
+  const asked = () => page.requests.filter((request) => request.url().endsWith("/Stats")).length;
+  await expectText(page, "#n-itemsCount", String(before.itemsCount + 2));
+  const then = asked();
+  await page.clock.runFor(10000);
+  assert.equal(asked(), then);
+  assert.deepEqual(page.trouble, []);
+});
+
 test("this device remembers its lists, and forgets one when it is told to", async ({ browser, registry }) => {
   const page = await visit(browser, registry.url);
   assert.equal(await page.locator("#recent").isVisible(), false);
@@ -277,4 +303,50 @@ test("a second page of the same device shows the same", async ({ browser, regist
   await add(first, "There");
   await expectText(first, "#count", "2 gifts");
   await expectText(second, "#count", "2 gifts");
+});
+
+const streams = (page) => page.requests.filter((request) => request.headers().accept === "text/event-stream");
+
+test("a page that nobody looks at lets go of its stream, and goes on when it is looked at", async ({ browser, registry }) => {
+  const id = await registry.open();
+  const page = await visit(browser, `${registry.url}/#${id}`, { init: HIDING, hasClock: true });
+  await registry.add(id, "Before");
+  await expectItems(page, ["Before"]);
+  await page.evaluate(() => hide(true));
+  await page.clock.runFor(14000);
+  await page.evaluate(() => hide(false)); // only a glance at something else
+  await page.clock.runFor(14000);
+  await registry.add(id, "On the first stream");
+  await expectItems(page, ["Before", "On the first stream"]);
+  assert.equal(streams(page).length, 1);
+  assert.equal(streams(page)[0].failure(), null);
+  const isGone = page.waitForEvent("requestfailed", (request) => request === streams(page)[0]);
+  await page.evaluate(() => hide(true));
+  await page.clock.runFor(16000);
+  await isGone;
+  await registry.add(id, "While hidden");
+  await page.clock.runFor(60000);
+  assert.equal(streams(page).length, 1);
+  await expectItems(page, ["Before", "On the first stream"]);
+  await page.evaluate(() => hide(false));
+  await expectItems(page, ["Before", "On the first stream", "While hidden"]);
+  assert.equal(streams(page).length, 2);
+  assert.equal(streams(page)[1].headers()["last-event-id"], "2");
+  await expectText(page, "#link-text", "Live");
+  assert.deepEqual(page.trouble, []);
+});
+
+test("more tabs than a browser has connections, and the one that is looked at works", async ({ browser, registry }) => {
+  const id = await registry.open();
+  let page = await visit(browser, `${registry.url}/#${id}`, { init: HIDING, hasClock: true });
+  for (let i = 0; i < 7; i++) {
+    await add(page, `From tab ${i}`);
+    await expectText(page, `#items li:nth-child(${i + 1}) .text`, `From tab ${i}`);
+    await page.evaluate(() => hide(true));
+    await page.clock.runFor(16000);
+    page = await open(page.context(), page.url());
+  }
+  await add(page, "From the last");
+  await expectText(page, "#count", "8 gifts");
+  assert.equal((await registry.items(id)).length, 8);
 });

@@ -78,11 +78,17 @@ export function launch() {
   });
 }
 
-/** A page of its own device. What it logs, throws, blocks or asks of others is found in page.trouble. */
+/** Lets a page be hidden, as far as it can tell: hide(true), hide(false). */
+export const HIDING = `Object.defineProperty(document, "hidden", { get: () => window.isHidden === true });
+  window.hide = (it) => { window.isHidden = it; document.dispatchEvent(new Event("visibilitychange")); };`;
+
+/** A page of its own device. What it logs, throws, blocks or asks of others is found in page.trouble.
+ * Options: init, a script that is run first; hasClock, then page.clock can wind it. */
 export async function visit(browser, url, options = {}) {
-  const { init, ...context } = options;
+  const { init, hasClock, ...context } = options;
   const device = await browser.newContext({ viewport: { width: 1280, height: 900 }, locale: "en-GB", ...context });
   if (init) await device.addInitScript(init);
+  if (hasClock) await device.clock.install();
   return open(device, url);
 }
 

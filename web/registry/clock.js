@@ -34,7 +34,7 @@ export function format(seconds) {
 }
 
 /** In words, for a screen reader. */
-export function words(seconds) {
+export function inWords(seconds) {
   if (seconds >= 120) return `${Math.round(seconds / 60)} minutes`;
   return seconds === 60 ? "one minute" : `${seconds} seconds`;
 }

@@ -29,15 +29,15 @@ export function forget(id) {
   write(LISTS, lists().filter((list) => list.id !== id));
 }
 
-/** Gifts that are not known to be on a list yet. Each has an entry of its own, so that two pages at
- * once do not write over each other. */
-const waitKey = (id, key) => `keepsake.wait.${id}.${key}`;
-export const keepWaiting = (id, key, entry) => write(waitKey(id, key), entry);
-export function dropWaiting(id, key) {
-  try { localStorage.removeItem(waitKey(id, key)); } catch { /* see above */ }
+/** Gifts that were typed and are on no list: {key, text, order}, and why not, once that is known. Each
+ * stands by itself, so that two pages at once do not write over each other. */
+const giftKey = (id, key) => `keepsake.gift.${id}.${key}`;
+export const keepGift = (id, { key, ...gift }) => write(giftKey(id, key), gift);
+export function dropGift(id, key) {
+  try { localStorage.removeItem(giftKey(id, key)); } catch { /* see above */ }
 }
-export function waiting(id) {
-  const prefix = waitKey(id, "");
+export function gifts(id) {
+  const prefix = giftKey(id, "");
   let keys = [];
   try { keys = Object.keys(localStorage).filter((key) => key.startsWith(prefix)); } catch { /* see above */ }
   return keys.map((key) => ({ key: key.slice(prefix.length), ...read(key) }))

@@ -1,15 +1,11 @@
 // home.js - the start: open a list, the numbers, the lists of this device
-import { $, post, put, say, make, count, isPassing, newKey, wreath } from "./page.js";
+import { $, post, put, say, make, bin, count, isPassing, newKey, wreath } from "./page.js";
 import { follow } from "./live.js";
-import { lists, forget } from "./device.js";
+import { showNumbers } from "./numbers.js";
+import { lists, forget, gifts, dropGift } from "./device.js";
 import { serverSays, isKnown, now, moment } from "./clock.js";
 
-const COUNTS = ["openCount", "itemsCount", "registryCount", "closedCount"];
 let stream = null, opening = null;
-
-function showNumbers(data) {
-  for (const name of COUNTS) put(`n-${name}`, (data[name] ?? 0).toLocaleString());
-}
 
 function describe(list) {
   const isOpen = !list.closed && Date.parse(list.closesAt) > (isKnown() ? now() : Date.now());
@@ -26,9 +22,9 @@ function showRecent() {
   $("recent-list").replaceChildren(...known.map((list) => {
     const { title, detail } = describe(list);
     const link = make("a", { href: `#${list.id}` }, make("b", { dir: "auto" }, title), make("small", {}, detail));
-    const remove = make("button", { type: "button", "aria-label": `Forget: ${title}`, title: "Forget it on this device" }, "✕");
-    remove.addEventListener("click", () => {
+    const remove = bin(`Forget: ${title}`, "Forget it on this device", () => {
       forget(list.id);
+      gifts(list.id).forEach((gift) => dropGift(list.id, gift.key));
       showRecent();
       say("Forgotten on this device. The list itself is kept.");
       ($("recent-list").querySelector("button") ?? $("open")).focus();

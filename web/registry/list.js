@@ -1,10 +1,11 @@
 // list.js - one list: its gifts as they arrive, its clock, adding, finishing, sharing
-import { $, post, put, say, make, count, afterPaint, wreath } from "./page.js";
+import { $, post, put, say, make, bin, count, newKey, afterPaint, wreath } from "./page.js";
 import { follow } from "./live.js";
 import { outbox } from "./outbox.js";
+import { askNumbers, stopNumbers } from "./numbers.js";
 import { draw } from "./qr.js";
 import * as device from "./device.js";
-import { serverSays, isKnown, now, hasSlept, format, words, moment } from "./clock.js";
+import { serverSays, isKnown, now, hasSlept, format, inWords, moment } from "./clock.js";
 
 const ITEM_BYTES_MAX = 8192, LONG_TEXT = 600, ARMED_MS = 5000, LOCAL = /^(localhost|127\.|\[::1\])/;
 const setShare = wreath($("wreath"));
@@ -12,15 +13,15 @@ let list = null; // the one that is shown
 
 /* ---- gifts ---- */
 
-function row(text, note) {
+function words(text) {
   const isLong = text.length > LONG_TEXT;
-  const words = make("span", { class: isLong ? "text long" : "text", dir: "auto" }, text);
-  if (isLong) {
-    words.tabIndex = 0;
-    words.setAttribute("role", "group");
-    words.setAttribute("aria-label", "A long gift, to be scrolled");
-  }
-  return make("li", note ? { class: "waiting" } : {}, words, ...(note ? [make("small", {}, note)] : []));
+  return make("span", { class: "text", dir: "auto", ...(isLong && {
+    class: "text long", tabindex: 0, role: "group", "aria-label": "A long gift, to be scrolled",
+  }) }, text);
+}
+
+function row(text, note) {
+  return make("li", note ? { class: "waiting" } : {}, words(text), ...(note ? [make("small", {}, note)] : []));
 }
 
 /** Gifts on their way stand below the others, but for those that have arrived and are not yet known to
@@ -86,7 +87,7 @@ function tick() {
   setShare(Math.max(0, Math.min(1, left / (list.closesAt - list.openedAt))));
   if ([300, 60, 30, 10].includes(seconds) && list.said !== seconds) {
     list.said = seconds;
-    say(`${words(seconds)} left to add gifts.`);
+    say(`${inWords(seconds)} left to add gifts.`);
   }
   list.timer = setTimeout(tick, left > 0 ? left - (seconds - 1) * 1000 + 2 : 1000);
 }
@@ -128,15 +129,31 @@ function showClosed({ closedAt, closedBy, processing }) {
 /** What stood in the field when it closed is not thrown away. */
 function keepTyped() {
   const text = $("gift").value.trim();
-  if (text) addLate(text, "The list closed before it was added.");
+  if (text) keepLate({ key: newKey(), text, order: Date.now() }, "The list closed before it was added.");
   $("gift").value = "";
   device.draft(list.id, "");
 }
 
-function addLate(text, why) {
-  put("late-why", why);
-  $("late-items").append(make("li", {}, make("span", { class: "text", dir: "auto" }, text)));
-  $("late").hidden = false;
+/** What did not come onto the list stays on this device until its owner throws it away. */
+function keepLate({ key, text, order }, why) {
+  const gift = { key, text, order, why };
+  list.late.push(gift);
+  device.keepGift(list.id, gift);
+  showLate();
+}
+
+function showLate() {
+  $("late").hidden = !list.late.length;
+  $("late-items").replaceChildren(...list.late.map((gift) => {
+    const drop = bin(`Throw away: ${gift.text.slice(0, 100)}`, "Throw it away", () => {
+      list.late = list.late.filter((other) => other !== gift);
+      device.dropGift(list.id, gift.key);
+      showLate();
+      say("Thrown away.");
+      ($("late-items").querySelector("button") ?? $("list-title")).focus();
+    });
+    return make("li", {}, words(gift.text), make("small", {}, gift.why), drop);
+  }));
 }
 
 /* ---- adding ---- */
@@ -174,8 +191,9 @@ function settled(entry, status, body) {
     if (body.itemsCount > list.items.length) list.own.add(entry.text);
     say(`Added: ${entry.text.slice(0, 100)}`);
   } else {
-    addLate(entry.text, REFUSED[status] ?? body.detail ?? `The server answered ${status}.`);
-    say(`Not added. ${$("late-why").textContent}`);
+    const why = REFUSED[status] ?? body.detail ?? `The server answered ${status}.`;
+    keepLate(entry, why);
+    say(`Not added. ${why}`);
   }
   showWaiting();
 }
@@ -207,6 +225,7 @@ async function finish() {
   if (status === 409) say("It was closed already.");
   else if (status === 0) put("finish-problem", "Keepsake cannot be reached just now. Try again in a moment.");
   else put("finish-problem", `It was not finished. ${body.detail ?? `The server answered ${status}.`}`);
+  $("finish-problem").scrollIntoView({ block: "nearest" });
 }
 
 /* ---- sharing ---- */
@@ -263,6 +282,7 @@ const on = {
       showClosed(data);
     }
     tick();
+    askNumbers();
   },
   refused() { list.lost(); },
 };
@@ -271,8 +291,7 @@ function clear(id) {
   for (const name of ["time", "time-words", "count"]) put(name, "\u00a0");
   for (const name of ["gift-problem", "finish-problem"]) put(name, "");
   $("items").replaceChildren();
-  $("late-items").replaceChildren();
-  $("sealed").hidden = $("late").hidden = $("empty").hidden = true;
+  $("sealed").hidden = $("empty").hidden = true;
   $("add").hidden = $("finish-box").hidden = false;
   $("time").classList.remove("long", "last");
   $("gift").value = device.draft(id);
@@ -290,21 +309,28 @@ $("finish").addEventListener("click", finish);
 $("finish").addEventListener("blur", () => { if (list) disarm(); });
 $("copy").addEventListener("click", copy);
 $("link").addEventListener("focus", () => $("link").select());
-document.addEventListener("visibilitychange", () => { if (list && !document.hidden) tick(); });
+document.addEventListener("visibilitychange", () => {
+  if (!list || document.hidden) return;
+  tick();
+  askNumbers();
+});
 
 export const view = {
   enter(id, lost) {
     document.title = "Gift list · Keepsake";
     clear(id);
     list = { id, lost, items: [], own: new Set(), news: [], sinceSent: 0 };
+    list.late = device.gifts(id).filter((gift) => gift.why);
     list.box = outbox(id, { change: showWaiting, settled });
     list.stream = follow(`/api/Peek/${id}`, on);
     showShare(id);
     showWaiting();
+    showLate();
   },
   leave() {
     list.stream.stop();
     list.box.stop();
+    stopNumbers();
     clearTimeout(list.timer);
     clearTimeout(list.newsTimer);
     clearTimeout(list.armed);

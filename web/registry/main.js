@@ -9,6 +9,7 @@ let isFirst = true;
 
 function show(name) {
   for (const id of ["home", "list", "lost"]) $(id).hidden = id !== name;
+  $("all").hidden = name !== "list";
   scrollTo(0, 0);
   // Who follows a link with the keyboard or hears the page goes on at its title.
   if (!isFirst) $(`${name}-title`).focus();

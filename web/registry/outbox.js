@@ -1,16 +1,16 @@
 // outbox.js - gifts on their way: one after the other, each with a key, so that asking again when an
-// answer was lost adds nothing twice. They are kept on the device until it is known what became of
-// them; a page that is closed and opened again goes on.
+// answer was lost adds nothing twice. They are kept on the device until they are on the list; a page
+// that is closed and opened again goes on.
 import { post, isPassing, newKey, pause } from "./page.js";
-import { keepWaiting, dropWaiting, waiting } from "./device.js";
+import { keepGift, dropGift, gifts } from "./device.js";
 
 /**
- * on.change() when entries change; on.settled(entry, status, body) when one is answered for good: 200,
- * or why not.
+ * on.change() when entries change; on.settled(entry, status, body) when one is answered for good. One
+ * that is refused stays on the device; whoever is told keeps the reason with it.
  */
 export function outbox(id, on) {
   let isOver = false, isBusy = false, wake = () => {};
-  const entries = waiting(id);
+  const entries = gifts(id).filter((gift) => !gift.why);
 
   async function send() {
     if (isBusy) return;
@@ -29,7 +29,7 @@ export function outbox(id, on) {
       }
       tries = 0;
       entries.shift();
-      dropWaiting(id, entry.key);
+      if (status === 200) dropGift(id, entry.key);
       on.settled(entry, status, body);
     }
     isBusy = false;
@@ -39,7 +39,7 @@ export function outbox(id, on) {
     entries,
     add(text) {
       const entry = { key: newKey(), text, order: Date.now() };
-      keepWaiting(id, entry.key, { text, order: entry.order });
+      keepGift(id, entry);
       entries.push(entry);
       send();
       return entry;

@@ -16,6 +16,13 @@ export function svg(tag, attributes = {}) {
   return element;
 }
 
+/** The small button that takes something away. */
+export function bin(what, help, take) {
+  const button = make("button", { type: "button", class: "bin", "aria-label": what, title: help }, "✕");
+  button.addEventListener("click", take);
+  return button;
+}
+
 /** Sets text only when it is another one: nothing is laid out, nothing is read aloud, for nothing. */
 export function put(id, text) {
   const element = $(id);
