@@ -215,7 +215,7 @@ static void names_and_values_have_limits(void **state)
 static void bytes_that_are_no_message_are_none(void **state)
 {
     (void)state;
-    static const char types[] = {0, MESSAGE_QUARANTINE + 1, (char)255};
+    static const char types[] = {0, MESSAGE_PURGE_ALL + 1, (char)255};
     struct buf bytes = {0};
     message_encode(&bytes, &(struct message){.type = MESSAGE_PURGE, .target = STR("x")});
     struct reader whole = reader_of(bytes.at, bytes.len);
