@@ -135,7 +135,7 @@ static void one_that_does_not_read_holds_up_nobody(void **state)
     listen_to(&both[0], w->service.port, id, NULL, 4096);
     listen_to(&both[1], w->service.port, id, NULL, 0);
     memset(item, 'x', ITEM_MAX);
-    for (int i = 0; i < 1500; i++)
+    for (int i = 0; i < 900 * 1000 / ITEM_MAX; i++)
         add(w, id, item);
     add(w, id, "last");
     await_event(&both[1], "\"last\"]}\n\n");
