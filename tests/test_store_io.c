@@ -259,7 +259,6 @@ static void an_error_while_the_checkpoints_log_is_made_again_loses_nothing(void 
 {
     (void)state;
     survives_all_of((struct ram_disk){.error = EIO}, live_many);
-    survives_all_of((struct ram_disk){.error = ENOSPC}, live_many);
     survives_all_of((struct ram_disk){.error = ENOSPC, .is_lasting = true}, live_many);
 }
 
