@@ -164,6 +164,7 @@ enum fault {
     F_SYNC,
     F_SYNC_DIR,
     F_WRITE,
+    F_RECORD,
     F_READ,
     F_FULL,
     F_JUMP,
@@ -175,10 +176,11 @@ enum fault {
 static bool may(const struct sim *s, enum fault fault)
 {
     const struct swarm *w = &s->swarm;
-    const bool is_allowed[FAULTS] = {
-        [F_SYNC] = w->may_fail_sync, [F_SYNC_DIR] = w->may_fail_sync, [F_WRITE] = w->may_fail_write,
-        [F_READ] = w->may_fail_read, [F_FULL] = w->may_be_full,       [F_JUMP] = w->may_jump,
-        [F_LIE] = w->may_lie,        [F_STARVE] = w->may_starve};
+    const bool is_allowed[FAULTS] = {[F_SYNC] = w->may_fail_sync,   [F_SYNC_DIR] = w->may_fail_sync,
+                                     [F_WRITE] = w->may_fail_write, [F_RECORD] = w->may_fail_write,
+                                     [F_READ] = w->may_fail_read,   [F_FULL] = w->may_be_full,
+                                     [F_JUMP] = w->may_jump,        [F_LIE] = w->may_lie,
+                                     [F_STARVE] = w->may_starve};
     return is_allowed[fault];
 }
 
@@ -200,6 +202,9 @@ static void fault(struct sim *s)
         break;
     case F_WRITE:
         f->fail_write = 1 + draw(s, 20);
+        break;
+    case F_RECORD:
+        f->fail_record = 1 + draw(s, 5);
         break;
     case F_READ:
         f->fail_read = 1 + draw(s, 10);
@@ -359,8 +364,8 @@ static void try_damaged(struct sim *s)
     sim_forget(s, EV_START);
 }
 
-/* A sync had lied when the last process ended: what it said was on disk may not be. It is refused by
- * name, or all that is there is what was there at some time. The run ends with it. */
+/* A sync had lied when the last process ended: what it said was on disk may not be. It is refused
+ * by name, or all that is there is what was there at some time. The run ends with it. */
 static _Noreturn void end_after_lie(struct sim *s)
 {
     s->process->ends_in = 0;
@@ -384,8 +389,8 @@ static bool may_try(const struct sim *s)
 {
     const struct chaos *c = s->chaos;
     return !s->is_calm && s->swarm.may_flip && c->last_end == DEATH_KILLED && s->stats.starts &&
-           !c->has_lost && !model_is_unknown(s) && !programs_are_unknown(s) && s->disk.shown.count > 3 &&
-           c->last_end_ns - c->last_fault_ns > 1000 * MS_NS;
+           !c->has_lost && !model_is_unknown(s) && !programs_are_unknown(s) &&
+           s->disk.shown.count > 3 && c->last_end_ns - c->last_fault_ns > 1000 * MS_NS;
 }
 
 static void start(struct sim *s)

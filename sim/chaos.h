@@ -1,7 +1,7 @@
 /* chaos.h - what breaks, and when; and what of it excuses the process
  *
- * A process may end itself, refuse to start or answer 503 only for a reason. The reasons are what was
- * done to it, and are known here.
+ * A process may end itself, refuse to start or answer 503 only for a reason. The reasons are what
+ * was done to it, and are known here.
  */
 #ifndef SIM_CHAOS_H
 #define SIM_CHAOS_H

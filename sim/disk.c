@@ -341,6 +341,22 @@ static void log_add(struct disk_node *n, const void *bytes, size_t len, int64_t 
     }
 }
 
+static bool is_of_journal(const struct disk *d, int node)
+{
+    for (size_t i = 0; i < d->shown.count; i++)
+        if (d->shown.at[i].node == node)
+            return strstr(d->shown.at[i].path, ".log") != NULL;
+    return false;
+}
+
+static bool write_fails(struct disk *d, int file)
+{
+    if (d->faults.fail_record && is_of_journal(d, d->files[file]) &&
+        goes_off(&d->faults.fail_record))
+        return true;
+    return goes_off(&d->faults.fail_write);
+}
+
 int64_t disk_write(struct disk *d, int file, const void *buf, size_t len, int64_t offset)
 {
     struct disk_node *n = node_of(d, file);
@@ -353,7 +369,7 @@ int64_t disk_write(struct disk *d, int file, const void *buf, size_t len, int64_
         if (odd == 2 && len > 1)
             len = 1 + tape_draw(d->tape, (uint32_t)len);
     }
-    if (goes_off(&d->faults.fail_write)) {
+    if (write_fails(d, file)) {
         d->did.failed_writes++;
         if (!tape_once_in(d->tape, 2) || len < 2)
             return -EIO;

@@ -1,8 +1,8 @@
 /* disk.h - a disk in memory that forgets, tears, fills up and fails
  *
  * A file has two images: the durable one, which is on the medium, and the volatile one, which is
- * what the system shows. Each write goes to the volatile image and into a log of what was not synced
- * yet; a sync puts the log's effects into the durable image.
+ * what the system shows. Each write goes to the volatile image and into a log of what was not
+ * synced yet; a sync puts the log's effects into the durable image.
  *
  *     process killed    the volatile image is what the next one finds
  *     power lost        durable image + what the tape takes of the log: each sector of each write
@@ -72,6 +72,7 @@ struct disk_change {
 
 /* Each counts down and goes off at 1; 0: it does not. */
 struct disk_faults {
+    uint32_t fail_record; /* a write to the journal */
     uint32_t fail_write, fail_sync, fail_sync_dir, fail_read, lie_sync, tear_write;
     bool is_full;        /* nothing grows */
     bool are_writes_odd; /* short, interrupted */

@@ -146,10 +146,9 @@ static bool run(struct run_options *options, struct sim_stats *sum)
     if (!first.violation[0] && (!opt.is_once || opt.are_twins))
         run_again(options, &first);
     if (first.violation[0])
-        printf(
-            "seed %llu: %s\n  again by: build/release/sim --seed %llu --hours %g%s --trace\n",
-            (unsigned long long)options->seed, first.violation, (unsigned long long)options->seed,
-            options->hours, opt.are_twins ? " --twins" : "");
+        printf("seed %llu: %s\n  again by: build/release/sim --seed %llu --hours %g%s --trace\n",
+               (unsigned long long)options->seed, first.violation,
+               (unsigned long long)options->seed, options->hours, opt.are_twins ? " --twins" : "");
     if (first.violation[0] && opt.shrink_s > 0) {
         options->tape = first.tape;
         options->tape_len = first.tape_len;

@@ -1,7 +1,7 @@
 /* model.h - what was promised to the clients of the registry: the oracle
  *
- * It is plain: a list of registries with their items, when they close, and what was answered to which
- * key. It knows nothing of instances, journals or replays.
+ * It is plain: a list of registries with their items, when they close, and what was answered to
+ * which key. It knows nothing of instances, journals or replays.
  *
  * Requests are looked at in the order in which the engine executed them, which the answers' calls
  * show. Executed strictly one after the other, each between its arrival and its answer, they are a

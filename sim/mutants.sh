@@ -1,7 +1,7 @@
 #!/bin/bash
 # make sim-mutants: builds each of the bugs in sim/mutants.txt into a copy of the tree, one at a time,
-# and runs the fixed seeds until it is caught. Writes the table build/mutants/table.md; fails when one
-# was not caught.
+# and runs tapes and seeds until it is caught. Writes the table build/mutants/table.md; fails when one
+# was not caught. SECONDS_EACH of CPU, ONLY=name.
 set -u
 root=$(cd "$(dirname "$0")/.." && pwd)
 tree=$root/build/mutants/tree
@@ -9,10 +9,9 @@ table=$root/build/mutants/table.md
 seconds=${SECONDS_EACH:-60}
 only=${ONLY:-}
 mkdir -p "$tree/build"
-cp -r "$root"/{src,sim,apps,include,Makefile} "$tree"
-grep -q sim/sim.mk "$tree/Makefile" && makefiles= || makefiles="-f Makefile -f sim/sim.mk"
-# shellcheck disable=SC2086 # words
-build() { make -C "$tree" $makefiles V=release build/release/sim >"$root/build/mutants/log" 2>&1; }
+cp -r "$root"/{src,sim,apps,include,web,tools,Makefile} "$tree"
+build() { make -C "$tree" V=release build/release/sim >"$root/build/mutants/log" 2>&1; }
+simulate() { (ulimit -t "$seconds"; cd "$tree" && exec build/release/sim --once "$@" 2>&1); }
 build || { cat "$root/build/mutants/log"; exit 1; }
 missed=0
 { echo "| Mutant | What is wrong | Caught by seed | CPU s | How |"; echo "|---|---|---|---|---|"; } >"$table"
@@ -23,22 +22,15 @@ while IFS='|' read -r name file why; do
     elif ! build; then
         echo "$name: does not build"; head -5 "$root/build/mutants/log"; missed=$((missed + 1))
     else
-        sim=build/release/sim
-        seed=
-        code=0
-        if compgen -G "$root/sim/tapes/*.tape" >/dev/null; then
-            out=$(cd "$tree" && timeout "$seconds" $sim --once --tape sim/tapes/*.tape 2>&1)
-            code=$?
-        fi
-        [ $code = 0 ] || seed="tape $(grep -o '[^/]*\.tape' <<<"$out" | head -1 | cut -d. -f1)"
-        if [ $code = 0 ]; then
-            out=$(cd "$tree" && timeout "$seconds" $sim --seeds 100000 --once --first 2>&1)
-            code=$?
+        out=$(simulate --tapes sim/tapes)
+        seed=$(sed -n 's,.*it was the tape .*/\(.*\)\.tape,tape \1,p' <<<"$out" | head -1)
+        if [ -z "$seed" ]; then
+            out=$(simulate --seeds 1000000 --first)
             seed=$(grep -o '^seed [0-9]*' <<<"$out" | head -1 | cut -c6-)
         fi
         how=$(grep '^seed' <<<"$out" | head -1 | cut -d: -f2- | tr '|' '/' | cut -c2-110)
         cpu=$(grep -o 'in [0-9.]* s of CPU' <<<"$out" | cut -d' ' -f2)
-        [ $code = 124 ] && { seed=none; how="SURVIVED $seconds s"; missed=$((missed + 1)); }
+        [ -n "$seed" ] || { seed=none; how="SURVIVED $seconds s"; missed=$((missed + 1)); }
         echo "$name: seed ${seed:-?} in ${cpu:-?} s: $how"
         echo "| $name | $why | $seed | $cpu | $how |" >>"$table"
     fi

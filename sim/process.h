@@ -41,7 +41,7 @@ struct process {
     int64_t rounds_now_ns;
     struct sim_job jobs[JOBS_MAX];
     uint64_t job_order;
-    uint32_t ends_in; /* calls of the disk, then it ends; 0: it does not */
+    uint32_t ends_in;     /* calls of the disk, then it ends; 0: it does not */
     bool ends_with_names; /* such calls count where a name is not synced */
     enum death ends_how;
     const ks_function *functions;

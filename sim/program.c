@@ -52,7 +52,8 @@ static int *link_of(struct program *p, int *list, int node)
     return &p->nodes[node].next;
 }
 
-/* A child waits for no events, and one that is tried again tells nobody, since it would be twice. */
+/* A child waits for no events, and one that is tried again tells nobody, since it would be
+ * twice. */
 static int make_sub(struct sim *s, struct program *p)
 {
     int sub = node_new(p, NODE_SUB), *list = &p->nodes[sub].first;
@@ -91,9 +92,9 @@ static int make_group(struct sim *s, struct program *p, enum node_kind kind)
 
 static int make_task(struct sim *s, struct program *p)
 {
-    static const enum node_kind kinds[] = {NODE_CALL, NODE_TIMER, NODE_EVENT, NODE_ASK, NODE_POLICY,
-                                           NODE_WEB,  NODE_SUB,   NODE_ANY,   NODE_ALL, NODE_RACE,
-                                           NODE_ANY,  NODE_RACE};
+    static const enum node_kind kinds[] = {NODE_CALL,   NODE_TIMER, NODE_EVENT, NODE_ASK,
+                                           NODE_POLICY, NODE_WEB,   NODE_SUB,   NODE_ANY,
+                                           NODE_ALL,    NODE_RACE,  NODE_ANY,   NODE_RACE};
     enum node_kind kind = kinds[draw(s, sizeof kinds / sizeof kinds[0])];
     if (kind == NODE_SUB)
         return make_sub(s, p);
@@ -114,9 +115,9 @@ static bool has_open_waits(const struct program *p)
 
 static int make_statement(struct sim *s, struct program *p)
 {
-    static const enum node_kind kinds[] = {NODE_TRY,    NODE_AWAIT, NODE_TRY,  NODE_AWAIT,
-                                           NODE_SIGNAL, NODE_LATER, NODE_NOTE, NODE_LOCK,
-                                           NODE_ANEW};
+    static const enum node_kind kinds[] = {NODE_TRY,   NODE_AWAIT,  NODE_TRY,
+                                           NODE_AWAIT, NODE_SIGNAL, NODE_LATER,
+                                           NODE_NOTE,  NODE_LOCK,   NODE_ANEW};
     enum node_kind kind = kinds[draw(s, sizeof kinds / sizeof kinds[0])];
     if (kind == NODE_ANEW && has_open_waits(p))
         kind = NODE_SIGNAL;
@@ -151,8 +152,8 @@ static void write_list(const struct program *p, int first, struct buf *out);
 
 static void write_node(const struct program *p, int node, struct buf *out)
 {
-    static const char *const names[] = {"try",  "await", "signal", "later", "note",  "lock",
-                                        "anew", "call",  "timer",  "event", "ask",   "policy",
+    static const char *const names[] = {"try",  "await", "signal", "later", "note", "lock",
+                                        "anew", "call",  "timer",  "event", "ask",  "policy",
                                         "web",  "sub",   "any",    "all",   "race"};
     const struct node *n = &p->nodes[node];
     buf_printf(out, "[\"%s\",%lld,%d,%d,%d", names[n->kind], (long long)n->n, n->flags, n->cell,

@@ -60,7 +60,8 @@ static void made(struct check *c, int node)
         size_t k = c->wait_count[n->n]++;
         c->waits[n->n][k].node = node;
     }
-    for (int child = n->kind == NODE_SUB ? -1 : n->first; child >= 0; child = c->p->nodes[child].next)
+    for (int child = n->kind == NODE_SUB ? -1 : n->first; child >= 0;
+         child = c->p->nodes[child].next)
         made(c, child);
 }
 
@@ -111,8 +112,8 @@ static void check_policy(struct check *c, struct node *n)
 
 static void check_web(struct check *c, const struct node *n)
 {
-    static const char *const errors[WEB_KINDS] = {[WEB_BUSY] = "WHttp503",
-                                                  [WEB_AWAY] = "WUnreachable"};
+    static const char *const errors[WEB_KINDS] =
+        {[WEB_BUSY] = "WHttp503", [WEB_AWAY] = "WUnreachable"};
     const char *error = errors[n->flags];
     if (error && strncmp(c->at, error, strlen(error)) == 0) {
         c->at += strlen(error);

@@ -105,7 +105,10 @@ static void check_list(const struct told *t, int first, bool is_reached)
 
 void program_check_told(struct sim *s, const struct program *p, const struct cells *cells)
 {
-    struct told t = {.s = s, .p = p, .cells = cells, .is_certain = p->is_over && !p->is_terminated,
+    struct told t = {.s = s,
+                     .p = p,
+                     .cells = cells,
+                     .is_certain = p->is_over && !p->is_terminated,
                      .most = 1 + p->rewinds};
     check_list(&t, p->first, true);
 }

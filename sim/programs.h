@@ -1,7 +1,7 @@
 /* programs.h - random orchestrations, and what they may have done
  *
- * Clients start programs (program.h), raise events for them and look at them. What a program says it
- * saw is checked against the program and the events that were raised; what it told the cells (an
+ * Clients start programs (program.h), raise events for them and look at them. What a program says
+ * it saw is checked against the program and the events that were raised; what it told the cells (an
  * entity) against what the cells have: each telling once, none that nobody sent, none of those that
  * had to fail.
  *

@@ -1,5 +1,5 @@
-/* The loop of events, and what a run consists of: hours of chaos, then calm, in which everything has
- * to come to its end, then a last look at all there is. */
+/* The loop of events, and what a run consists of: hours of chaos, then calm, in which everything
+ * has to come to its end, then a last look at all there is. */
 #include "sim/run.h"
 
 #include "sim/chaos.h"

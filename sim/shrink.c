@@ -122,5 +122,9 @@ bool tape_load(const char *path, struct run_options *ret)
             ret->tape[ret->tape_len++] = value;
     }
     fclose(file);
+    if (!ret->tape_len) {
+        sim_free(ret->tape);
+        ret->tape = NULL;
+    }
     return is_good;
 }

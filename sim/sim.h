@@ -3,13 +3,14 @@
  * The real core, journal, checkpoint, partition and front run here unchanged. What they know of the
  * world they know through struct env, and that is ours:
  *
- *     tape.h      every decision, from one source           vfs.h       SQLite on our disk
- *     disk.h      a disk that forgets, tears, fails         heap.h      memory that dies with the
- *     process.h   the simulated process: start, rounds,                 process
- *                 jobs, every way to end                    clients.h   who asks for what
- *     chaos.h     what breaks, and when                     model.h     what was promised: the oracle
- *     programs.h  random orchestrations, their oracle       run.h       one run, from seed to verdict
- *     shrink.h    a failing tape made short                 probe.h     rare places were reached
+ *     tape.h      every decision, from one source       vfs.h      SQLite on our disk
+ *     disk.h      a disk that forgets, tears, fails     heap.h     memory that dies with the
+ *     process.h   the simulated process: start,                    process
+ *                 rounds, jobs, every way to end        clients.h  who asks for what
+ *     chaos.h     what breaks, and when                 model.h    what was promised: the oracle
+ *     programs.h  random orchestrations, their oracle   web.h      servers that they ask
+ *     run.h       one run, from seed to verdict         probe.h    rare places were reached
+ *     shrink.h    a failing tape made short
  *
  * Time is virtual: the loop (run.c) takes the next event, sets the clock to it, and lets it happen.
  * Nothing else moves the clock but what the disk takes for its work.
@@ -36,7 +37,8 @@ struct swarm {
     uint32_t clients, think_ms, program_percent, burst;
     uint32_t crash_every_s, power_percent, crash_at_call_percent, down_ms;
     uint32_t fault_every_s; /* one of those that may happen */
-    bool may_fail_sync, may_fail_write, may_fail_read, may_be_full, may_flip, may_lie, may_jump, may_starve;
+    bool may_fail_sync, may_fail_write, may_fail_read, may_be_full, may_flip, may_lie, may_jump,
+        may_starve;
     bool may_close;
     bool are_writes_odd;
     uint32_t slow_once_in, evict_once_in;

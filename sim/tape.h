@@ -1,9 +1,9 @@
 /* tape.h - every decision of a simulated run, from one source
  *
- * Whatever is left to chance (who does what, how long it takes, what breaks) is drawn here, and each
- * draw is kept. A run that fails can so be made again from its tape, and a shorter or duller tape be
- * tried in its place: 0 is always the dull choice (nothing happens, nothing breaks, nobody comes),
- * and a tape that has come to its end gives nothing but 0.
+ * Whatever is left to chance (who does what, how long it takes, what breaks) is drawn here, and
+ * each draw is kept. A run that fails can so be made again from its tape, and a shorter or duller
+ * tape be tried in its place: 0 is always the dull choice (nothing happens, nothing breaks, nobody
+ * comes), and a tape that has come to its end gives nothing but 0.
  */
 #ifndef SIM_TAPE_H
 #define SIM_TAPE_H

@@ -1,8 +1,8 @@
 /* vfs.h - SQLite on the simulated disk
  *
  * The VFS that the engine's own (src/store/pages.c) stands on. Locks are trivial: there is one
- * process, and its connections take turns. The shared memory of the write-ahead log is the process's
- * memory and ends with it.
+ * process, and its connections take turns. The shared memory of the write-ahead log is the
+ * process's memory and ends with it.
  */
 #ifndef SIM_VFS_H
 #define SIM_VFS_H

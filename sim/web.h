@@ -1,7 +1,7 @@
 /* web.h - the servers that simulated orchestrations ask by ks_call_http()
  *
- * http://sim/KIND/N answers as enum web_kind says, with N as the body. All attempts of one call have
- * to come under one Idempotency-Key.
+ * http://sim/KIND/N answers as enum web_kind says, with N as the body. All attempts of one call
+ * have to come under one Idempotency-Key.
  */
 #ifndef SIM_WEB_H
 #define SIM_WEB_H

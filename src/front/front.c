@@ -114,6 +114,13 @@ static void look_ahead(struct front *f)
     }
 }
 
+static void put_back(struct front *f, const struct waiting *w)
+{
+    f->first = (f->first + f->cap - 1) % f->cap;
+    f->line[f->first] = *w;
+    f->count++;
+}
+
 bool front_has_requests(const struct front *f)
 {
     return f->count > 0;
@@ -352,6 +359,10 @@ static void run_route(struct front *f, const struct waiting *w, const struct rou
                        .path = f->target.path.at,
                        .now_ms = partition_now_ms(p)};
     run_function(f, &s);
+    if (partition_is_behind(p)) {
+        put_back(f, w);
+        return;
+    }
     /* The NUL goes too. */
     buf_append(s.reply.headers, api_headers, sizeof api_headers);
     struct http1_answer answer = {.status = s.reply.status,

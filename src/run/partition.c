@@ -179,6 +179,11 @@ bool partition_takes_changes(const struct partition *p)
     return store_room(p->store) == ROOM_PLENTY;
 }
 
+bool partition_is_behind(const struct partition *p)
+{
+    return p->queue.first;
+}
+
 bool partition_takes_looks(const struct partition *p)
 {
     return !p->leftover.len || store_room(p->store) != ROOM_NONE;
