@@ -46,10 +46,24 @@ static const ks_val *list_new(ks_entity *e)
     return NULL;
 }
 
+int64_t list_bytes(const ks_val *list)
+{
+    const ks_val *items = ks_get(list, "items"), *counted = ks_get(list, "bytes");
+    int64_t bytes = ks_int(counted);
+    if (ks_len(items) < LIST_COUNTED_FROM)
+        return (int64_t)ks_len(items) * (ITEM_BYTES_MAX + 8);
+    for (size_t i = 0; !counted && i < ks_len(items); i++)
+        bytes += ITEM_BYTES(ks_at(items, i));
+    return bytes;
+}
+
 static const ks_val *list_add_item(ks_entity *e)
 {
+    if (ks_get(e->state, "bytes"))
+        ks_add(e, "bytes", ITEM_BYTES(e->arg));
+    else if (ks_len(ks_get(e->state, "items")) >= LIST_COUNTED_FROM)
+        ks_set(e, "bytes", ks_integer(e->mem, list_bytes(e->state) + ITEM_BYTES(e->arg)));
     ks_append(e, "items", e->arg);
-    ks_add(e, "bytes", ITEM_BYTES(e->arg));
     return NULL;
 }
 

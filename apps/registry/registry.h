@@ -5,17 +5,20 @@
 
 #include "keepsake.h"
 
-/* {"id", "items": [text], "bytes": how much they take, "openedAt": ms, "closesAt": ms} and, once it
- * has closed, {"closedAt": ms, "closedBy": text, "processing": text}; without the last, nobody
- * processes it */
+/* {"id", "items": [text], "openedAt": ms, "closesAt": ms}, with LIST_COUNTED_FROM items or more
+ * {"bytes": how much they take} and, once it has closed, {"closedAt": ms, "closedBy": text,
+ * "processing": text}; without the last, nobody processes it */
 #define LIST(id) ((ks_ref){"RegistryList", (id)})
 /* {"registryCount", "itemsCount", "openCount", "closedCount"} */
 #define STATS ((ks_ref){"RegistryStats", ""})
 
 /* A registry is handed over as one value, which may have 1 MiB. */
 enum { ITEM_BYTES_MAX = 8192, LIST_BYTES_MAX = 1000000 };
-/* What an item counts as. */
+/* What an item counts as. Fewer than these need no counting: they fit. */
 #define ITEM_BYTES(item) ((int64_t)ks_len(item) + 8)
+enum { LIST_COUNTED_FROM = LIST_BYTES_MAX / (ITEM_BYTES_MAX + 8) };
+/* What the items of a list take; an estimate from above while there are few. */
+int64_t list_bytes(const ks_val *list);
 
 extern const ks_function registry_functions[];
 extern const ks_page registry_pages[]; /* web/registry, embedded by tools/embed */

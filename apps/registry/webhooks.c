@@ -57,20 +57,22 @@ static bool has_id(ks_http *h, const char *id, const char *function)
     return false;
 }
 
-static bool is_open(ks_http *h, const char *id)
+static bool is_open(ks_http *h, const char *id, const ks_val **ret_list)
 {
-    if (ks_status(h, id) == KS_MISSING)
+    bool is_there = ks_status(h, id) != KS_MISSING; /* if it was due, it is closed then */
+    *ret_list = ks_state(h, LIST(id));
+    if (!is_there)
         REFUSE(h, 404, "Unable to find workflow with id %s", id);
-    else if (ks_get(ks_state(h, LIST(id)), "closedAt"))
+    else if (ks_get(*ret_list, "closedAt"))
         REFUSE(h, 409, "Instance %s is not active.", id);
     else
         return true;
     return false;
 }
 
-static bool has_room(ks_http *h, const char *id, const ks_val *item)
+static bool has_room(ks_http *h, const char *id, const ks_val *list, const ks_val *item)
 {
-    if (ks_int(ks_get(ks_state(h, LIST(id)), "bytes")) + ITEM_BYTES(item) <= LIST_BYTES_MAX)
+    if (list_bytes(list) + ITEM_BYTES(item) <= LIST_BYTES_MAX)
         return true;
     REFUSE(h, 413,
            "Registry %s is full: its items may take %d bytes, and with this one it is more.", id,
@@ -126,14 +128,14 @@ int webhook_add(ks_http *h)
     const char *id = ks_route(h, "id");
     if (!has_id(h, id, "Add"))
         return 0;
-    const ks_val *item = asked_item(h);
-    if (!item || !is_open(h, id) || !has_room(h, id, item))
+    const ks_val *item = asked_item(h), *list;
+    if (!item || !is_open(h, id, &list) || !has_room(h, id, list, item))
         return 0;
     ks_signal(h->out, LIST(id), "AddItem", item);
     ks_signal(h->out, STATS, "NewItem", NULL);
     if (!is_post(h))
         return ks_reply_empty(h, 200);
-    size_t before = ks_len(ks_get(ks_state(h, LIST(id)), "items"));
+    size_t before = ks_len(ks_get(list, "items"));
     ks_val *answer = ks_object(h->mem);
     ks_put(h->mem, answer, "id", ks_string(h->mem, id));
     ks_put(h->mem, answer, "itemsCount", ks_integer(h->mem, (int64_t)before + 1));
@@ -143,12 +145,12 @@ int webhook_add(ks_http *h)
 int webhook_finish(ks_http *h)
 {
     const char *id = ks_route(h, "id");
-    if (!has_id(h, id, "Finish") || !is_open(h, id))
+    const ks_val *list;
+    if (!has_id(h, id, "Finish") || !is_open(h, id, &list))
         return 0;
     ks_raise(h->out, id, "Close", ks_integer(h->mem, h->now_ms));
     if (!is_post(h))
         return ks_reply_empty(h, 200);
-    const ks_val *list = ks_state(h, LIST(id));
     ks_val *answer = ks_object(h->mem);
     ks_put(h->mem, answer, "id", ks_string(h->mem, id));
     ks_put(h->mem, answer, "status", ks_string(h->mem, "Closed"));
