@@ -29,6 +29,9 @@
 #include <time.h>
 #include <unistd.h>
 
+#define BUSY_LOAD 0.7
+#define BUSY ", SO OTHER WORK TOOK FROM EVERYTHING HERE BUT CPU AND MEMORY"
+
 struct options {
     const char *out, *registry;
     bool is_report;
@@ -72,13 +75,13 @@ static void describe_machine(struct run *r)
     model = model ? strchr(model, ':') + 2 : strcpy(cpu, "?");
     snprintf(r->figures.machine, sizeof r->figures.machine,
              "%.*s, %ld cores, %.1f GiB of memory, %s %s\n"
-             "data on %s; load average before: %.*s\n"
+             "data on %s; load average before: %.*s%s\n"
              "%s, %.1f s a row%s%s%s\n",
              (int)strcspn(model, "\n"), model, sysconf(_SC_NPROCESSORS_ONLN),
              (double)sysconf(_SC_PHYS_PAGES) * (double)sysconf(_SC_PAGESIZE) / (1 << 30),
              kernel.sysname, kernel.release, file_system_of(getenv("TMPDIR")),
-             (int)strcspn(load, " "), load, date, r->seconds, r->only ? ", only " : "",
-             r->only ? r->only : "", r->is_quick ? ", quick" : "");
+             (int)strcspn(load, " "), load, atof(load) < BUSY_LOAD ? "" : BUSY, date, r->seconds,
+             r->only ? ", only " : "", r->only ? r->only : "", r->is_quick ? ", quick" : "");
     printf("%s\n", r->figures.machine);
 }
 
@@ -196,6 +199,10 @@ int main(int argc, char **argv)
         forget_old(&r);
     if (!o.is_report)
         measure(&r);
+    if (!o.is_report && !r.noted) {
+        fprintf(stderr, "bench: there is no row %s\n", r.only);
+        return 2;
+    }
     report(&r, &o, figures);
     figures_free(&r.figures);
     return r.has_failed ? 1 : 0;

@@ -323,7 +323,12 @@ static void run_storm(struct run *r, const char *row, const char *path, struct p
 
 void suite_crowd(struct run *r)
 {
-    if (run_wants(r, "crowd.held") || run_wants(r, "crowd.Add"))
+    static const char *const growth[] = {"crowd.held", "crowd.fill",   "crowd.Add",
+                                         "crowd.Open", "crowd.Finish", "crowd.start_after_kill"};
+    bool is_wanted = false;
+    for (size_t i = 0; i < sizeof growth / sizeof growth[0]; i++)
+        is_wanted = is_wanted || run_wants(r, growth[i]);
+    if (is_wanted)
         run_growth(r);
     if (run_wants(r, "crowd.items"))
         run_items(r);

@@ -4,9 +4,9 @@
  *
  * Fills a folder with orchestrations that are over: one in a hundred failed, one in ten has a tag,
  * one in three a parent; a thousand of them have a name of their own. Then asks for this and that,
- * to the end: how many were found, in how many pages, CPU in all and of the longest page. At last the
- * same with a few, and with many, that the checkpoint does not have yet. FOLDER is made, and has to
- * be removed by hand.
+ * to the end: how many were found, in how many pages, CPU in all and of the longest page. At last
+ * the same with a few, and with many, that the checkpoint does not have yet. FOLDER is made, and
+ * has to be removed by hand.
  */
 #include "base/die.h"
 #include "store/journal.h"

@@ -34,6 +34,7 @@ void note(struct run *r, const char *row, double x, const char *metric, double v
     printf("%-28s %10s  %-16s %14.6g %s\n", row, at, metric, value, unit);
     fflush(stdout);
     figures_set(&r->figures, row, x, metric, value, unit);
+    r->noted++;
 }
 
 void note_missing(const char *row, const char *why)

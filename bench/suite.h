@@ -27,6 +27,7 @@ struct run {
     char binaries[PATH_MAX / 2];
     char registry[PATH_MAX];
     struct figures figures;
+    size_t noted;    /* figures, so far */
     bool has_failed; /* a request was refused that should not have been */
 };
 

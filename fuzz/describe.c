@@ -68,7 +68,7 @@ struct instance *saved_and_restored(struct instance *inst, ks_arena *mem)
 {
     struct buf texts = {0};
     struct image image;
-    inst->saved_bytes = 0; /* as if it had never been saved: the next image is whole */
+    inst->saved_bytes = 0; /* as if it had never been saved */
     if (inst->kind == INSTANCE_ENTITY)
         buf_free(&inst->entity.unsaved);
     instance_save(inst, &texts, &image);

@@ -64,7 +64,7 @@ static void check_looks(struct instance *inst, ks_arena *mem)
     buf_free(&text);
 }
 
-/* What was before it continued as new is gone; it did that while it ran, and began again at once. */
+/* What was before it continued as new is gone; it did that running, and began again at once. */
 static bool begins(const struct buf *history)
 {
     return history->len && (history->at[0] == EVENT_EXECUTION_STARTED ||

@@ -172,9 +172,10 @@ typedef struct ks_filter {
     int64_t created_from_ms, created_until_ms; /* from <= time < until */
     int64_t updated_from_ms, updated_until_ms;
 } ks_filter;
-/* The same for all that are over and such (NULL: any). It goes on in parts, with requests answered in
- * between, until each that was there when it began was looked at; a crash does not end it. */
+/* The same for all that are over and such (NULL: any). It goes on in parts, with requests answered
+ * in between, until each that was there when it began was looked at; a crash does not end it. */
 void ks_purge_all(ks_outbox *out, const ks_filter *which, bool with_children);
+
 /* A line for the log, written when the step is on disk, and never again by a replay. */
 void ks_log(ks_outbox *out, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
@@ -363,13 +364,13 @@ const ks_val *ks_input(ks_http *h, const char *id);
 const ks_val *ks_history(ks_http *h, const char *id);
 const ks_val *ks_state(ks_http *h, ks_ref entity);              /* NULL when missing */
 
-/* Instances, the newest first: {"instances": [{"id", "kind", "name", "status", "created", "updated",
- * "parent", "tags"}], "continuation"}, times in ms; parent and tags only where there are any. At
- * most limit of them (0: 100), at most KS_LIST_MAX. A page ends after some milliseconds of looking,
- * so it may be short, or empty, and not the last: as long as it has a continuation, ask for the next
- * page with that. Whatever comes, goes or changes meanwhile, no instance is seen twice, and none is
- * missed that was such all the time. which NULL: any; continuation NULL or "": from the start. A
- * text that is no continuation is an error, "BadContinuation". */
+/* Instances, the newest first: {"instances": [{"id", "kind", "name", "status", "created",
+ * "updated", "parent", "tags"}], "continuation"}, times in ms; parent and tags only where there are
+ * any. At most limit of them (0: 100), at most KS_LIST_MAX. A page ends after some milliseconds of
+ * looking, so it may be short, or empty, and not the last: as long as it has a continuation, ask
+ * for the next page with that. Whatever comes, goes or changes meanwhile, no instance is seen
+ * twice, and none is missed that was such all the time. which NULL: any; continuation NULL or "":
+ * from the start. A text that is no continuation is an error, "BadContinuation". */
 enum { KS_LIST_MAX = 1000 };
 const ks_val *ks_list(ks_http *h, const ks_filter *which, int limit, const char *continuation);
 /* How many: {"count", "continuation"}, in parts like that; add them up. */

@@ -321,9 +321,19 @@ static void on_signal(uv_signal_t *signal, int number)
     server_drain(h->server, DRAIN_MS, on_drained, h);
 }
 
+static void *zeroed(size_t count, size_t size)
+{
+    if (size && count > SIZE_MAX / size)
+        die("out of memory: %zu times %zu bytes", count, size);
+    return die_zalloc(count * size);
+}
+
+/* Without memory libuv calls abort(), which says nothing. */
 static void open_loop(struct host *h)
 {
-    int error = uv_loop_init(&h->loop);
+    int error = uv_replace_allocator(die_malloc, die_realloc, zeroed, free);
+    if (!error)
+        error = uv_loop_init(&h->loop);
     h->wake_file = error ? -1 : eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     if (error || h->wake_file < 0 || uv_poll_init(&h->loop, &h->wake, h->wake_file) ||
         uv_poll_start(&h->wake, UV_READABLE, on_wake) || uv_timer_init(&h->loop, &h->timer) ||
@@ -391,8 +401,8 @@ static unsigned raise_descriptors(void)
         return 0;
     if (limit.rlim_cur >= SERVER_CONNECTIONS + OWN_DESCRIPTORS)
         return 0;
-    return limit.rlim_cur > 2 * OWN_DESCRIPTORS ? (unsigned)limit.rlim_cur - OWN_DESCRIPTORS
-                                                : OWN_DESCRIPTORS / 2;
+    return limit.rlim_cur > (rlim_t)2 * OWN_DESCRIPTORS ? (unsigned)limit.rlim_cur - OWN_DESCRIPTORS
+                                                        : OWN_DESCRIPTORS / 2;
 }
 
 int serve(const struct options *options, const ks_function *functions)

@@ -200,7 +200,7 @@ static bool is_armed(const struct life *l)
     return is_armed;
 }
 
-void life_move_clock(struct life *l, int64_t ms)
+static void move_clock(struct life *l, int64_t ms)
 {
     atomic_fetch_add(&l->page->ahead_ns, ms * 1000000);
 }
@@ -229,7 +229,7 @@ static void save(struct life *l, struct hammers *h)
                     life_calls(l, CALL_TRUNCATE, PLACE_WAL) == before;
          i++) {
         if (i % DUE_EVERY == 0)
-            life_move_clock(l, SAVE_DUE_MS); /* since the first pass with something to save */
+            move_clock(l, SAVE_DUE_MS); /* since the first pass with something to save */
         life_load(l, 1, 1, h);
         refused += h->refused;
         cut += h->cut;
@@ -239,7 +239,7 @@ static void save(struct life *l, struct hammers *h)
         if (!atomic_load(&l->page->hits))
             continue;
         tries--;
-        life_move_clock(l, RETRY_DUE_MS);
+        move_clock(l, RETRY_DUE_MS);
     }
     h->refused = refused;
     h->cut = cut;
@@ -361,7 +361,7 @@ static bool await_service(struct life *l)
         life_load(l, 1, ASKS_AFTER, &h);
         if (!h.refused && !h.cut)
             return true;
-        life_move_clock(l, RETRY_DUE_MS);
+        move_clock(l, RETRY_DUE_MS);
         nap_ms(1);
     }
     struct observed o = {0};

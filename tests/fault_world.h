@@ -79,7 +79,6 @@ bool life_begin(struct life *l);
 void life_load(struct life *l, unsigned clients, uint64_t asks, struct hammers *ret);
 /* False when it does not start; code and said tell why. */
 bool life_start(struct life *l, struct observed *ret);
-void life_move_clock(struct life *l, int64_t ms);
 uint64_t life_calls(const struct life *l, enum fault_call call, enum fault_place place);
 
 #endif

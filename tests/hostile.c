@@ -36,7 +36,7 @@ enum {
     TIGHT = 256, /* descriptors */
     TIGHT_CLIENTS = 600,
     TIGHT_ADDS = 1500, /* more than the first segment has room for */
-    BIG_ITEMS = 200,
+    BIG_ITEMS = 100,
     ITEM_BYTES = 8192,
     POLLS_MAX = 20000,
     FILES_MORE = 8,    /* what the background has open for a moment */

@@ -1,5 +1,6 @@
 /* test_listeners.c - thousands who look at one registry of the real process: all are told, nobody
  * is held up by one who does not read, and a killed server goes on where each listener was */
+#include "../apps/registry/registry.h"
 #include "contract.h"
 
 #include <errno.h>
@@ -123,6 +124,12 @@ static void thousands_are_told_and_go_on_after_a_kill(void **state)
     assert_int_equal(stop(w, SIGTERM), 0);
 }
 
+/* Adds an item though the registry is full. */
+static void stuff(struct world *w, const char *id, const char *item)
+{
+    expect(get(w, "/api/Stuff/%s?item=%s", id, item), 200, "");
+}
+
 /* It never reads; the list grows past what any socket takes. */
 static void one_that_does_not_read_holds_up_nobody(void **state)
 {
@@ -136,10 +143,10 @@ static void one_that_does_not_read_holds_up_nobody(void **state)
     listen_to(&both[1], w->service.port, id, NULL, 0);
     memset(item, 'x', ITEM_MAX);
     for (int i = 0; i < 1500; i++)
-        add(w, id, item);
-    add(w, id, "last");
+        stuff(w, id, item);
+    stuff(w, id, "last");
     await_event(&both[1], "\"last\"]}\n\n");
-    add(w, id, "after");
+    stuff(w, id, "after");
     await_event(&both[1], "\"after\"]}\n\n");
     await_event(&both[0], "\"after\"]}\n\n"); /* late, but whole */
     close_all(both, 2);
@@ -162,8 +169,30 @@ static void stopping_the_server_ends_every_stream_at_once(void **state)
     assert_int_equal(stop(w, SIGTERM), 0);
 }
 
-int main(void)
+static int http_stuff(ks_http *h)
 {
+    ks_signal(h->out, LIST(ks_route(h, "id")), "AddItem", ks_query(h, "item"));
+    return ks_reply_empty(h, 200);
+}
+
+/* This program is the registry under test, with a function more. */
+static int serve(int argc, char **argv)
+{
+    enum { FUNCTIONS_MAX = 64 };
+    static ks_function functions[FUNCTIONS_MAX];
+    size_t n = 0;
+    for (; registry_functions[n].kind != KS_FN_END && n < FUNCTIONS_MAX - 2; n++)
+        functions[n] = registry_functions[n];
+    functions[n] = (ks_function)KS_HTTP("Stuff", "GET", "Stuff/{id}", 0, http_stuff);
+    functions[n + 1] = (ks_function)KS_END;
+    return ks_main(argc, argv, functions);
+}
+
+int main(int argc, char **argv)
+{
+    if (argc > 1)
+        return serve(argc, argv);
+    setenv("REGISTRY", "/proc/self/exe", true);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(thousands_are_told_and_go_on_after_a_kill, set_up,
                                         tear_down),

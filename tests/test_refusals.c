@@ -215,7 +215,7 @@ static void names_and_values_have_limits(void **state)
 static void bytes_that_are_no_message_are_none(void **state)
 {
     (void)state;
-    static const char types[] = {0, MESSAGE_QUARANTINE + 1, (char)255};
+    static const char types[] = {0, MESSAGE_PURGE_ALL + 1, (char)255};
     struct buf bytes = {0};
     message_encode(&bytes, &(struct message){.type = MESSAGE_PURGE, .target = STR("x")});
     struct reader whole = reader_of(bytes.at, bytes.len);
@@ -379,14 +379,17 @@ static void an_entity_has_nothing_of_an_orchestration(void **state)
     instance_free(inst);
 }
 
-static void what_has_no_history_is_saved_as_nothing(void **state)
+static void a_place_behind_history_has_no_event(void **state)
 {
     (void)state;
+    struct event e;
     struct buf texts = {0};
     struct image image;
     struct instance *inst = instance_new(1, INSTANCE_ORCHESTRATION, STR("a"), STR("A"), 0);
     instance_save(inst, &texts, &image);
     assert_true(image.is_whole && image.input.len == 0 && image.log.len == 0);
+    instance_asked(inst, &(struct pending){.history_bytes = 7}, &mem, &e);
+    assert_int_equal(e.type, 0);
     instance_free(inst);
     buf_free(&texts);
 }
@@ -595,7 +598,7 @@ int main(void)
         cmocka_unit_test(resumed_before_its_time_it_still_waits_for_it),
         cmocka_unit_test(lines_that_contradict_what_was_are_refused),
         cmocka_unit_test(an_entity_has_nothing_of_an_orchestration),
-        cmocka_unit_test(what_has_no_history_is_saved_as_nothing),
+        cmocka_unit_test(a_place_behind_history_has_no_event),
         cmocka_unit_test(a_pool_keeps_some_stacks_and_no_more),
         cmocka_unit_test(bad_ids_fail_the_orchestration_where_it_uses_them),
         cmocka_unit_test(a_signal_into_its_own_section_fails_the_orchestration),

@@ -114,9 +114,10 @@ static struct str unescaped(ks_arena *mem, struct str key)
     char *text = arena_alloc(mem, key.len);
     size_t len = 0;
     for (const char *at = key.at, *end = key.at + key.len; at < end; at++) {
-        bool escapes = is_escape(at, end);
-        text[len++] = escapes ? "~/"[at[1] - '0'] : *at;
-        at += escapes;
+        text[len] = *at;
+        if (is_escape(at, end))
+            text[len] = "~/"[*++at - '0'];
+        len++;
     }
     return (struct str){text, len};
 }

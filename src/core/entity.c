@@ -46,10 +46,13 @@ char *ks_path_key(ks_arena *mem, const char *key)
 {
     char *path = arena_alloc(mem, 2 * strlen(key) + 1), *end = path;
     for (const char *at = key; *at; at++) {
-        bool escapes = *at == '~' || *at == '/';
-        *end++ = escapes ? '~' : *at;
-        if (escapes)
-            *end++ = *at == '~' ? '0' : '1';
+        const char *escaped = *at == '~' ? "~0" : "~1";
+        if (*at != '~' && *at != '/') {
+            *end++ = *at;
+        } else {
+            *end++ = escaped[0];
+            *end++ = escaped[1];
+        }
     }
     *end = 0;
     return path;

@@ -308,7 +308,7 @@ void ks_purge(ks_outbox *out, const char *id, bool with_children)
 void ks_purge_all(ks_outbox *out, const ks_filter *which, bool with_children)
 {
     static const ks_filter any;
-    send(out, MESSAGE_PURGE_ALL, "", with_children ? "children" : "",
+    send(out, MESSAGE_PURGE_ALL, "", with_children ? MESSAGE_WITH_CHILDREN : "",
          filter_to_val(out->mem, which ? which : &any));
 }
 

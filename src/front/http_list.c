@@ -68,7 +68,7 @@ static ks_val *summary_to_val(ks_arena *mem, const struct summary *s)
 const ks_val *ks_list(ks_http *h, const ks_filter *which, int limit, const char *continuation)
 {
     struct query query = {.filter = which, .limit = limit > 0 ? (size_t)limit : LIST_DEFAULT};
-    struct query_page page;
+    struct query_page page = {0};
     if (query.limit > KS_LIST_MAX)
         query.limit = KS_LIST_MAX;
     const ks_val *error = ask(h, &query, continuation, &page);
@@ -83,7 +83,7 @@ const ks_val *ks_list(ks_http *h, const ks_filter *which, int limit, const char 
 const ks_val *ks_count(ks_http *h, const ks_filter *which, const char *continuation)
 {
     struct query query = {.filter = which, .is_count = true};
-    struct query_page page;
+    struct query_page page = {0};
     const ks_val *error = ask(h, &query, continuation, &page);
     if (error)
         return error;

@@ -495,6 +495,9 @@ void conn_close(struct conn *c)
     link_remove(&c->dirty);
     if (c->in && !c->asked)
         conn_drop_buffer(c); /* many may be closed in one round */
+    for (struct server_request *r = c->first; r; r = r->next)
+        if (r->state == REQUEST_READY || r->state == REQUEST_HELD)
+            buf_free(&r->out); /* much may wait on them */
     uv_close((uv_handle_t *)&c->tcp, on_closed);
 }
 

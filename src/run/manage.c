@@ -1,9 +1,9 @@
 /* What operators do to instances: terminate, suspend and resume, rewind, restart, purge.
  *
- * A purge of all that are such goes on in parts, one a pass, so that requests are answered in between:
- * what is left to do is a message that the commit keeps for the next pass, as it keeps what the
- * budget left over. Its first part sees everybody there is; the next one goes on below the uid where
- * that ended, so who comes later is not touched, and it ends. */
+ * A purge of all that are such goes on in parts, one a pass, so that requests are answered in
+ * between: what is left to do is a message that the commit keeps for the next pass, as it keeps
+ * what the budget left over. Its first part sees everybody there is; the next one goes on below the
+ * uid where that ended, so who comes later is not touched, and it ends. */
 #include "base/die.h"
 #include "run/partition_internal.h"
 

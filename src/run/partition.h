@@ -92,7 +92,7 @@ struct instance *partition_look(struct partition *p, struct str id);
 /* A step soon is going to look at what has this id or key: table_look_ahead(). */
 void partition_look_ahead(struct partition *p, struct str key);
 /* A page of the instances that a filter takes, with what this pass has done seen: it fills in the
- * query's changes. */
+ * query's changes. Timers that are due but had no turn yet are not fired by it. */
 void partition_query(struct partition *p, struct query *query, struct query_page *ret);
 /* Whether all that is in an outbox can be taken: an event or an operator's message for an instance
  * that does not exist (404), is over (410) or stands otherwise (409) is refused before anything is

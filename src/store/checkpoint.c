@@ -72,8 +72,7 @@ static int look_for_file(const struct checkpoint *c, bool *ret_is_there, char *r
     *ret_is_there = size > 0;
     if (result == 0 || result == -ENOENT)
         return 0;
-    snprintf(ret_why, why_size, "the checkpoint %s cannot be read: %s", c->path,
-             strerror(-result));
+    snprintf(ret_why, why_size, "the checkpoint %s cannot be read: %s", c->path, strerror(-result));
     return segment_error(result);
 }
 

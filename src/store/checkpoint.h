@@ -94,8 +94,8 @@ int checkpoint_upgrade(struct checkpoint *c);
     " PRIMARY KEY(name,value,uid)" \
     ") STRICT,WITHOUT ROWID;"
 #define INSERT_TAGS_SQL \
-    "INSERT INTO tag(name,value,uid) " \
-    "SELECT key,value,?1 FROM json_each(?2) WHERE type='text'"
+    ("INSERT INTO tag(name,value,uid) " \
+     "SELECT key,value,?1 FROM json_each(?2) WHERE type='text'")
 
 /* KS_E_... and a sentence of what SQLite gave. */
 int checkpoint_failed(const struct connection *c, int result, char *ret_why, size_t why_size);

@@ -1,14 +1,15 @@
 /* A page of instances, made of the checkpoint's rows and of what is newer than they are.
  *
  * Rows come in falling order of uid, by one of several ways: all of them, or those that an index
- * names for a term of the filter. Each is looked at as the table has it, if it does, and passed over
- * if it is deleted. What a way does not come upon, since its row is older than it is or not there at
- * all, is merged in:
+ * names for a term of the filter. Each is looked at as the table has it, if it does, and passed
+ * over if it is deleted. What a way does not come upon, since its row is older than it is or not
+ * there at all, is merged in:
  *
  *     few are newer    every one of them is looked at before, and those that may be taken sorted
- *     many             only the way of all rows is taken. It comes upon everybody who has a row; the
- *                      others are those with a uid above all rows', since instances are saved in the
- *                      order they were made: they are asked for by number, from the newest down
+ *     many             only the way of all rows is taken. It comes upon everybody who has a row;
+ *                      the others are those with a uid above all rows', since instances are saved
+ *                      in the order they were made: they are asked for by number, from the newest
+ *                      down
  *
  * Newer than its row may be who is dirty, who is being saved, and who was changed in this pass; all
  * of them are in the table. */
@@ -336,7 +337,7 @@ static int64_t read_number(struct looking *l, enum read_statement which, uint64_
     return number;
 }
 
-/* Uids are in the order of creation, so the first row that was made too late is found by halving. */
+/* Uids are in the order of creation: the first row that was made too late is found by halving. */
 static void skip_too_new(struct looking *l)
 {
     int64_t until_ms = l->query->filter->created_until_ms;

@@ -309,12 +309,10 @@ static int memory_query(struct store *s, const struct query *query, struct query
     struct walk w;
     walk_begin(&w, s->env, query, ret);
     for (size_t i = 0; goes_on && (row || i < query->change_count);) {
-        const struct instance *inst = i < query->change_count ? pass[i] : NULL;
-        if (inst && row && inst->uid < row->uid)
-            inst = NULL;
-        uint64_t uid = inst ? inst->uid : row->uid;
+        bool is_row = row && (i == query->change_count || pass[i]->uid < row->uid);
+        uint64_t uid = is_row ? row->uid : pass[i]->uid;
         if (uid < below && !uid_set_has(&w.gone, uid))
-            goes_on = inst ? walk_instance(&w, inst) : show_row(&w, row);
+            goes_on = is_row ? show_row(&w, row) : walk_instance(&w, pass[i]);
         if (row && row->uid == uid)
             row = row->older;
         while (i < query->change_count && pass[i]->uid == uid)

@@ -74,10 +74,10 @@ struct due {
     int64_t wake_ms;
 };
 
-/* A page of the instances that a filter takes, the newest first: in the falling order of their uids,
- * which is that of their creation and never changes. So a page goes on below the uid where the one
- * before it ended: whatever comes, goes or changes meanwhile, none is seen twice, and none is missed
- * that was there, and such, all the time.
+/* A page of the instances that a filter takes, the newest first: in the falling order of their
+ * uids, which is that of their creation and never changes. So a page goes on below the uid where
+ * the one before it ended: whatever comes, goes or changes meanwhile, none is seen twice, and none
+ * is missed that was there, and such, all the time.
  *
  * It sees every commit that was acknowledged, and the pass that is under way. It is the partition's
  * thread that looks, so it looks at so many instances at most, for so long at most, and then the
