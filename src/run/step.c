@@ -568,7 +568,7 @@ static struct str function_of(struct partition *p, const struct message *m)
     if (m->type == MESSAGE_START)
         return m->name;
     if (m->type == MESSAGE_PURGE_ALL)
-        return str_of(message_type_name(m->type));
+        return str_of(message_type_name((uint8_t)m->type));
     bool has_target = m->target.len && m->type != MESSAGE_RESULT;
     struct instance *inst = has_target ? table_find(&p->table, m->target)
                                        : table_find_uid(&p->table, m->uid);
