@@ -59,6 +59,8 @@ static void draw_limits(struct sim *s)
     w->options.segment_bytes = ONE_OF(s, 128u << 10, 32u << 10, 64u << 10, 512u << 10);
     w->options.first_bytes = ONE_OF(s, 32u << 10, 8u << 10, 16u << 10);
     w->options.checkpoint_bytes = ONE_OF(s, 256u << 10, 1, 8u << 10, 64u << 10);
+    /* Not drawn, so that kept seeds stay what they are. */
+    w->options.save_count = s->seed % 4 == 3 ? 1 + s->seed / 4 % 20 : 1000;
     w->options.checkpoint_ms = ONE_OF(s, 10000, 1, 1000, 60000, NEVER_MS_OR_SO);
     if (w->options.checkpoint_ms == NEVER_MS_OR_SO) { /* most recoveries are by the journal alone */
         w->options.checkpoint_bytes = 16 << 20;

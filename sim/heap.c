@@ -39,7 +39,7 @@ struct stack {
 static struct {
     bool is_process;
     struct piece *first;
-    size_t count, bytes, peak_bytes;
+    size_t count, bytes;
     uint64_t fails_in;
     bool has_failed;
     struct stack stacks[STACKS_MAX];
@@ -84,10 +84,6 @@ size_t heap_bytes(void)
 {
     return heap.bytes;
 }
-size_t heap_peak_bytes(void)
-{
-    return heap.peak_bytes;
-}
 size_t heap_count(void)
 {
     return heap.count;
@@ -102,8 +98,6 @@ static void link_piece(struct piece *p)
     heap.first = p;
     heap.count++;
     heap.bytes += p->size;
-    if (heap.bytes > heap.peak_bytes)
-        heap.peak_bytes = heap.bytes;
 }
 
 static void unlink_piece(struct piece *p)
@@ -192,7 +186,6 @@ void heap_drop(void)
     heap.first = NULL;
     heap.count = 0;
     heap.bytes = 0;
-    heap.peak_bytes = 0;
     heap.fails_in = 0;
     for (size_t i = 0; i < heap.stack_count; i++)
         heap.stacks[i].is_used = false;

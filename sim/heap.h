@@ -26,9 +26,8 @@ void heap_drop(void);
 void heap_fail_in(uint64_t n);
 bool heap_has_failed(void);
 
-/* What it holds now, and the most it ever held since heap_drop(). */
+/* What it holds now. */
 size_t heap_bytes(void);
-size_t heap_peak_bytes(void);
 size_t heap_count(void);
 
 void *sim_malloc(size_t size);

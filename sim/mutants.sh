@@ -9,7 +9,7 @@ table=$root/build/mutants/table.md
 seconds=${SECONDS_EACH:-60}
 only=${ONLY:-}
 mkdir -p "$tree/build"
-cp -r "$root"/{src,sim,apps,include,web,tools,Makefile} "$tree"
+cp -r "$root"/{src,sim,apps,include,web,tools,fuzz,Makefile} "$tree"
 build() { make -C "$tree" V=release build/release/sim >"$root/build/mutants/log" 2>&1; }
 simulate() { (ulimit -t "$seconds"; cd "$tree" && exec build/release/sim --once "$@" 2>&1); }
 build || { cat "$root/build/mutants/log"; exit 1; }

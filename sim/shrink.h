@@ -12,8 +12,8 @@
 /* Sets options->tape to a better one (which is the caller's). */
 void shrink(struct run_options *options, double seconds);
 
-/* A tape in a file: "seed N hours H why", then the draws, runs of zeros as "0xN". Without any, it is
- * the seed's own: it says less, since it changes with whatever draws. */
+/* A tape in a file: "seed N hours H why", then the draws, runs of zeros as "0xN". Without any, it
+ * is the seed's own: it says less, since it changes with whatever draws. */
 bool tape_save(const char *path, const struct run_options *options, const char *why);
 bool tape_load(const char *path, struct run_options *ret);
 

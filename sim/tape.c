@@ -20,13 +20,6 @@ void tape_replay(struct tape *t, uint32_t *at, size_t len)
     *t = (struct tape){.is_replay = true, .at = at, .len = len};
 }
 
-void tape_free(struct tape *t)
-{
-    if (!t->is_replay)
-        sim_free(t->at);
-    *t = (struct tape){0};
-}
-
 uint32_t tape_draw(struct tape *t, uint32_t below)
 {
     if (below <= 1)

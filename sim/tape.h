@@ -23,7 +23,6 @@ struct tape {
 void tape_init(struct tape *t, uint64_t seed);
 /* Draws what another run drew. The numbers stay the caller's. */
 void tape_replay(struct tape *t, uint32_t *at, size_t len);
-void tape_free(struct tape *t);
 
 /* From 0 to below - 1. */
 uint32_t tape_draw(struct tape *t, uint32_t below);

@@ -75,8 +75,8 @@ bool partition_takes_changes(const struct partition *p);
 /* Whether anything can be looked at: not while there is no room at all for what a full pass left
  * over, which would be seen half done. */
 bool partition_takes_looks(const struct partition *p);
-/* Whether a look fired what this pass has no budget for: whoever looked saw it half done, and has to
- * look again in the next pass. */
+/* Whether a look fired what this pass has no budget for: whoever looked saw it half done, and has
+ * to look again in the next pass. */
 bool partition_is_behind(const struct partition *p);
 
 /* ---- for an HTTP function, between begin and commit ---- */

@@ -28,14 +28,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { SAVE_COUNT = 1000, SAVE_BYTES = 2 << 20, RECORD_KEEP_BYTES = 8 << 20, WHY_MAX = 400 };
+enum { SAVE_BYTES = 2 << 20, RECORD_KEEP_BYTES = 8 << 20, WHY_MAX = 400 };
 enum { SEGMENTS_MANY = 8 }; /* each start begins one, so a round of saves is due then */
 #define RETRY_NS ((int64_t)1000000000)
 
 static const struct journal_options defaults = {.segment_bytes = (size_t)16 << 20,
                                                 .first_bytes = (size_t)1 << 20,
                                                 .checkpoint_bytes = (size_t)32 << 20,
-                                                .checkpoint_ms = 10000};
+                                                .checkpoint_ms = 10000,
+                                                .save_count = 1000};
 
 struct journal {
     struct store store; /* first, so that one is the other */
@@ -245,7 +246,7 @@ static void submit_save(struct journal *j)
 /* The oldest of the dirty, all of the deleted, and what is true once they are written. */
 static void take_save(struct journal *j)
 {
-    const struct save_limits limits = {SAVE_COUNT, SAVE_BYTES, j->round_until};
+    const struct save_limits limits = {j->options.save_count, SAVE_BYTES, j->round_until};
     const struct instance *oldest;
     uint64_t last = j->segments.last_sequence;
     j->save.deleted = j->deleted;
@@ -309,7 +310,7 @@ static void journal_tick(struct store *s)
     segments_tick(&j->segments);
     say_segments(j);
     save_next(j);
-    size_t waits = j->new_changes / SAVE_COUNT + (j->new_changes > 0);
+    size_t waits = j->new_changes / j->options.save_count + (j->new_changes > 0);
     for (j->new_changes = 0; waits > 0 && is_behind(j); waits--) {
         background_finish(j->saving);
         save_next(j);
@@ -457,6 +458,8 @@ static void set_options(struct journal *j, const struct journal_options *options
         o->checkpoint_bytes = defaults.checkpoint_bytes;
     if (!o->checkpoint_ms)
         o->checkpoint_ms = defaults.checkpoint_ms;
+    if (!o->save_count)
+        o->save_count = defaults.save_count;
     j->segments.segment_bytes = o->segment_bytes;
     j->segments.first_bytes = o->first_bytes;
 }

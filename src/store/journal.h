@@ -21,6 +21,7 @@ struct journal_options {
     size_t first_bytes;      /* of a new folder's first segment: 1 MiB, so that it opens at once */
     size_t checkpoint_bytes; /* journal not yet in the checkpoint that starts one: 32 MiB */
     int64_t checkpoint_ms;   /* ... or that much time with anything dirty: 10 s */
+    size_t save_count;       /* instances in one of its transactions: 1,000 */
 };
 
 int store_journal_open(struct env *env, struct table *table, const char *folder,
