@@ -97,10 +97,12 @@ static void did(struct model *m, enum trace_kind kind, int registry, uint32_t it
                                                         .item = item};
 }
 
+/* Of a registry; of any: -1. A kept answer is of none. */
 static bool is_tentative(const struct model *m, int registry)
 {
     for (size_t i = 0; i < m->tentative_count; i++)
-        if (registry < 0 || m->tentative[i].registry == registry)
+        if (m->tentative[i].kind != KEPT_ANSWER &&
+            (registry < 0 || m->tentative[i].registry == registry))
             return true;
     return false;
 }

@@ -22,6 +22,7 @@ struct scan {
     struct mark mark;
     struct uid_set unknown; /* changed, but nowhere: deleted later on, or lost */
     uint64_t needed;
+    uint64_t newest_uid;   /* that was created so far */
     uint64_t next;         /* sequence of the next record */
     uint64_t chain;        /* checksum of the one before */
     uint64_t before_chain; /* and of the one before that */
@@ -165,6 +166,9 @@ static int apply_created(struct scan *s, const struct change_record *c, uint64_t
 {
     struct recovery *r = s->r;
     uint64_t saved;
+    if (c->uid <= s->newest_uid)
+        return bad_record(s, sequence, "creates an instance out of order");
+    s->newest_uid = c->uid;
     if (c->uid >= r->ret->next_uid)
         r->ret->next_uid = c->uid + 1;
     if (c->uid < r->checkpoint->meta.next_uid) {
