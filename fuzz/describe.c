@@ -64,7 +64,8 @@ struct buf describe_instance(const struct instance *inst)
     return out;
 }
 
-struct instance *saved_and_restored(struct instance *inst, ks_arena *mem)
+/* A new instance from what a save of this one says, which is whole; it was saved then. */
+static struct instance *saved_and_restored(struct instance *inst, ks_arena *mem)
 {
     struct buf texts = {0};
     struct image image;

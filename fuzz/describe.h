@@ -9,8 +9,6 @@
 bool could_be_stored(const ks_val *val);
 /* Ends with NUL; the caller frees it. */
 struct buf describe_instance(const struct instance *inst);
-/* A new instance from what a save of this one says, which is whole; it was saved then. */
-struct instance *saved_and_restored(struct instance *inst, ks_arena *mem);
 /* Ends the process unless it is the same, saved and restored. It counts as saved then. */
 void check_saved(struct instance *inst, ks_arena *mem);
 

@@ -9,7 +9,7 @@
  * each site fails in each phase that has it, at each of its first calls; without, in one phase of
  * each kind.
  *
- * With --every, one fault in so many is had, as the seed picks. A run with the same seed is similar,
+ * With --every, one fault in so many is had, as the seed picks. A run with the same seed is alike,
  * not the same, since there are threads.
  */
 #include "fault_cases.h"
