@@ -363,6 +363,18 @@ static void one_that_is_full_is_refused_more_and_sent(void **state)
     expect_processing(w, id, "sent");
 }
 
+static void without_a_processor_none_is_full(void **state)
+{
+    struct world *w = *state;
+    static char item[ITEM_BYTES_MAX + 1];
+    char target[64];
+    const char *id = open_registry(w);
+    memset(item, 'x', ITEM_BYTES_MAX);
+    snprintf(target, sizeof target, "/api/Add/%s", id);
+    for (int i = 0; i < 2 * LIST_COUNTED_FROM; i++)
+        assert_int_equal(ks_test_post(w->t, target, "text/plain", item)->status, 200);
+}
+
 /* However short its items are: what is counted for each is more than it takes. (ASan takes its time
  * for a hundred thousand.) */
 static void one_that_is_full_of_little_is_sent(void **state)
@@ -395,6 +407,7 @@ int main(void)
         TEST(a_slow_processor_holds_up_nobody),
         TEST(a_crash_loses_nothing),
         TEST(the_secret_is_nowhere),
+        cmocka_unit_test_setup_teardown(without_a_processor_none_is_full, set_up, tear_down),
         TEST(one_that_is_full_is_refused_more_and_sent),
         TEST(one_that_is_full_of_little_is_sent),
     };

@@ -12,7 +12,7 @@
 /* {"registryCount", "itemsCount", "openCount", "closedCount"} */
 #define STATS ((ks_ref){"RegistryStats", ""})
 
-/* A registry is handed over as one value, which may have 1 MiB. */
+/* A registry is handed over to its processor as one value, which may have 1 MiB. */
 enum { ITEM_BYTES_MAX = 8192, LIST_BYTES_MAX = 1000000 };
 /* What an item counts as. Fewer than these need no counting: they fit. */
 #define ITEM_BYTES(item) ((int64_t)ks_len(item) + 8)
