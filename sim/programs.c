@@ -338,8 +338,7 @@ enum verdict { IS_THERE, IS_NOT, IS_UNKNOWN };
 static void settle(struct sim *s, enum verdict verdict)
 {
     struct programs *all = s->programs;
-    size_t first = all->count > 64 ? all->count - 64 : 0;
-    for (size_t i = first; i < all->count; i++) {
+    for (size_t i = 0; i < all->count; i++) { /* also old ones: operators start and purge them */
         struct program *p = all->at[i];
         if (p->is_tentative) {
             p->is_tentative = false;
