@@ -300,6 +300,7 @@ static void close_handles(struct host *h)
     uv_close((uv_handle_t *)&h->timer, NULL);
     uv_close((uv_handle_t *)&h->terminate, NULL);
     uv_close((uv_handle_t *)&h->interrupt, NULL);
+    signal(SIGTERM, SIG_IGN); /* again while the last save is made: it is ending already */
 }
 
 static void on_drained(void *self)
