@@ -587,6 +587,28 @@ static void a_page_ends_after_some_milliseconds(void **at)
     assert_in_range(pages, 3, 8);
 }
 
+/* More is newer than its row than a page may look at, and the save ends while pages are made. */
+static void a_save_may_end_while_a_page_is_made(void **at)
+{
+    struct shelf *s = *at;
+    s->w.jobs = JOBS_ON_THREADS;
+    for (int i = 0; i < 200; i++) {
+        const ks_filter of_this_round = {.created_from_ms = s->w.time_ms += 1000};
+        for (int k = 0; k < 30; k++)
+            create_any(s);
+        commit(s);
+        s->w.now_ns += (int64_t)20 * 1000000000;
+        store_tick(s->w.store);
+        for (int k = 0; k < 20; k++) {
+            struct query q = query_of(s, &of_this_round);
+            q.limit = 10;
+            q.examine = 10;
+            assert_found(s, q);
+        }
+        world_pump(&s->w);
+    }
+}
+
 static void run_sql(struct shelf *s, const char *sql, int64_t *ret)
 {
     struct connection c;
@@ -684,6 +706,7 @@ int main(void)
         ON_BOTH(a_tag_is_any_text),
         ON_BOTH(every_query_agrees_with_the_model),
         ON_BOTH(every_query_agrees_with_jobs_on_threads),
+        ON_BOTH(a_save_may_end_while_a_page_is_made),
         ON_BOTH(pages_stay_right_while_instances_come_and_go),
         {"journal: a_folder_of_before_there_were_queries_is_brought_up_to_date",
          a_folder_of_before_there_were_queries_is_brought_up_to_date, set_up_journal, tear_down,

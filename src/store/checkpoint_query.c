@@ -11,6 +11,9 @@
  *                      in the order they were made: they are asked for by number, from the newest
  *                      down
  *
+ * A page is made in one read transaction: a save may end meanwhile, and the rows it wrote would be
+ * above the greatest that was there before.
+ *
  * Newer than its row may be who is dirty, who is being saved, and who was changed in this pass; all
  * of them are in the table. */
 #include "base/die.h"
@@ -364,6 +367,8 @@ int checkpoint_query(struct checkpoint *c, const struct newer *newer, const stru
                         .below = query->below ? query->below : INT64_MAX};
     walk_begin(&l.walk, c->env, query, ret);
     if (c->reader.db)
+        l.result = connection_exec(&c->reader, "BEGIN");
+    if (c->reader.db && l.result == SQLITE_OK)
         l.newest_row = (uint64_t)read_number(&l, READ_NEWEST_UID, 0, 0);
     if (l.result == SQLITE_OK)
         skip_too_new(&l);
@@ -373,5 +378,9 @@ int checkpoint_query(struct checkpoint *c, const struct newer *newer, const stru
         show_newer(&l, 0);
     free(l.few);
     walk_end(&l.walk);
-    return l.result == SQLITE_OK ? 0 : checkpoint_failed(&c->reader, l.result, ret_why, why_size);
+    int result = l.result == SQLITE_OK ? 0
+                                       : checkpoint_failed(&c->reader, l.result, ret_why, why_size);
+    if (c->reader.db)
+        connection_exec(&c->reader, "ROLLBACK");
+    return result;
 }
