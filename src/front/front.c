@@ -99,7 +99,7 @@ static struct waiting next_waiting(struct front *f)
 }
 
 /* Most requests name what they are about at the end of their path. To look for one after the other
- * is to wait for memory again and again, a tenth of an Add; all at once they wait together. */
+ * is to wait for memory again and again, 7 % of an Add; all at once they wait together. */
 static void look_ahead(struct front *f)
 {
     f->looked_ahead = f->count < LOOK_AHEAD_MAX ? f->count : LOOK_AHEAD_MAX;

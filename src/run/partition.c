@@ -194,17 +194,6 @@ int64_t partition_now_ms(const struct partition *p)
     return p->now_ms;
 }
 
-static void take_leftover(struct partition *p)
-{
-    struct reader r = reader_of(p->leftover.at, p->leftover.len);
-    while (!reader_is_at_end(&r)) {
-        struct message *m = message_decode(&r, &p->pass_mem);
-        if (!m)
-            die("bug: the messages left over from the last pass cannot be read");
-        message_append(&p->queue, m);
-    }
-}
-
 /* Half of what is left of the pass is for timers: when a million are due at once, requests are
  * taken all the same. Whoever looks at one whose timer waits here has it fired first. */
 static void fire_due(struct partition *p)
@@ -242,7 +231,7 @@ void partition_begin(struct partition *p)
     if (store_room(p->store) == ROOM_NONE)
         return; /* reading goes on; nothing else can */
     quarantine_send(p);
-    take_leftover(p);
+    step_send_encoded(p, (struct str){p->leftover.at, p->leftover.len}, "what was left over");
     activity_take_results(p);
     activity_check_hearts(p);
     step_queue(p);

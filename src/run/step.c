@@ -42,6 +42,17 @@ void step_send(struct partition *p, const struct message *m)
     message_append(&p->queue, message_copy(&p->pass_mem, m));
 }
 
+void step_send_encoded(struct partition *p, struct str messages, const char *what)
+{
+    struct reader r = reader_of(messages.at, messages.len);
+    while (!reader_is_at_end(&r)) {
+        struct message *m = message_decode(&r, &p->pass_mem);
+        if (!m)
+            die("bug: %s cannot be read", what);
+        message_append(&p->queue, m);
+    }
+}
+
 void step_refuse(struct partition *p, const struct message *m, const char *why)
 {
     ks_outbox out = {.mem = &p->pass_mem};
@@ -227,15 +238,9 @@ static void step_event(struct partition *p, const struct message *m)
 
 static void queue_sent(struct partition *p, const struct message *result)
 {
-    struct reader r = reader_of(result->name.at, result->name.len);
-    while (!reader_is_at_end(&r)) {
-        struct message *m = message_decode(&r, &p->pass_mem);
-        if (!m)
-            die("bug: what an activity sent cannot be read");
-        message_append(&p->queue, m);
-    }
+    step_send_encoded(p, result->name, "what an activity sent");
     ks_outbox logged = {.mem = &p->pass_mem};
-    r = reader_of(result->target.at, result->target.len);
+    struct reader r = reader_of(result->target.at, result->target.len);
     while (!reader_is_at_end(&r)) {
         struct str line = read_string(&r);
         ks_log(&logged, "%.*s", (int)line.len, line.at);
@@ -338,14 +343,17 @@ static bool is_locked_for(const struct instance *inst, const struct sender *from
     return aside && aside->owner && !str_is(from->id, str_of(aside->owner));
 }
 
-/* What comes for an entity while another's section has it waits until that is over. */
-static bool is_kept_by_lock(struct partition *p, const struct instance *inst,
-                            const struct message *m)
+/* The entity that a message is for, made when there is none. NULL while another's section has it:
+ * the message is kept until that is over. */
+static struct instance *entity_for(struct partition *p, const struct message *m, bool *ret_is_new)
 {
-    bool is_kept = is_locked_for(inst, &m->from);
-    if (is_kept)
+    struct instance *inst = resident_find(p, m->target);
+    if (is_locked_for(inst, &m->from)) {
         keep_message(p, m, LINE_DEFER);
-    return is_kept;
+        return NULL;
+    }
+    *ret_is_new = !inst;
+    return inst ? inst : entity_create(p, m->target);
 }
 
 static void step_operation(struct partition *p, const struct message *m)
@@ -354,12 +362,10 @@ static void step_operation(struct partition *p, const struct message *m)
         keep_message(p, m, LINE_LATER);
         return;
     }
-    struct instance *inst = resident_find(p, m->target);
-    if (is_kept_by_lock(p, inst, m))
+    bool is_new;
+    struct instance *inst = entity_for(p, m, &is_new);
+    if (!inst)
         return;
-    bool is_new = !inst;
-    if (is_new)
-        inst = entity_create(p, m->target);
     if (quarantine_takes(p, inst)) {
         entity_quarantine(p, inst, is_new);
         keep_message(p, m, LINE_DEFER);
@@ -431,12 +437,10 @@ static void step_lock(struct partition *p, const struct message *m)
         go_on_without(p, m->target);
         return;
     }
-    struct instance *inst = resident_find(p, m->target);
-    if (is_kept_by_lock(p, inst, m))
+    bool is_new;
+    struct instance *inst = entity_for(p, m, &is_new);
+    if (!inst)
         return;
-    bool is_new = !inst;
-    if (is_new)
-        inst = entity_create(p, m->target);
     size_t start = p->log.len;
     entity_add_line(inst, &p->log, LINE_LOCK, 0, m->from.id);
     entity_changed(p, inst, is_new, start);

@@ -134,9 +134,7 @@ static int open_writer(struct checkpoint *c, bool *ret_is_empty, bool *ret_is_fo
     if (result == SQLITE_OK)
         result = connection_number(&c->writer, "SELECT count(*) FROM sqlite_schema", &tables);
     if (result == SQLITE_OK)
-        result = connection_exec(&c->writer,
-                                 "PRAGMA synchronous=FULL;PRAGMA secure_delete=ON;"
-                                 "PRAGMA wal_autocheckpoint=0;PRAGMA cache_size=-65536");
+        result = connection_exec(&c->writer, CHECKPOINT_WRITER_PRAGMAS);
     *ret_is_empty = version == 0 && tables == 0;
     *ret_is_foreign = !*ret_is_empty && version != CHECKPOINT_FORMAT;
     return result;

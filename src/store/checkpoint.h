@@ -18,6 +18,12 @@
 #include "store/settling.h"
 #include "store/store.h"
 
+/* Of the connection that writes. The cache is in KiB: with SQLite's own 2 MiB a save of many new
+ * rows writes and reads its pages again and again. */
+#define CHECKPOINT_WRITER_PRAGMAS \
+    "PRAGMA synchronous=FULL;PRAGMA secure_delete=ON;" \
+    "PRAGMA wal_autocheckpoint=0;PRAGMA cache_size=-65536"
+
 struct checkpoint {
     struct env *env;
     char *path;

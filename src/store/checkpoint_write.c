@@ -98,10 +98,7 @@ static int make_file(struct checkpoint *c)
     if (result == SQLITE_OK)
         result = sqlite3_file_control(c->writer.db, "main", SQLITE_FCNTL_RESERVE_BYTES, &reserved);
     if (result == SQLITE_OK)
-        result = connection_exec(
-            &c->writer,
-            "PRAGMA journal_mode=WAL;PRAGMA synchronous=FULL;"
-            "PRAGMA secure_delete=ON;PRAGMA wal_autocheckpoint=0;PRAGMA cache_size=-65536");
+        result = connection_exec(&c->writer, "PRAGMA journal_mode=WAL;" CHECKPOINT_WRITER_PRAGMAS);
     if (result == SQLITE_OK)
         result = connection_exec(&c->writer, schema);
     return result;
