@@ -149,6 +149,7 @@ void ks_start_with(ks_outbox *out, const char *orchestration, const char *id, co
  * sends it, or an event, to an instance that cannot take it, the answer is a refusal instead: 404,
  * there is none; 410, it is over; 409, it stands otherwise. Others find a line in the log. */
 void ks_terminate(ks_outbox *out, const char *id, const char *reason, bool with_children);
+/* It does nothing until it is resumed; what comes is kept, and no timer or time limit fires. */
 void ks_suspend(ks_outbox *out, const char *id, const char *reason);
 /* One that is suspended, or was quarantined: set aside, since the process died three times while it
  * was stepped. A quarantined entity is called "@name@key". */

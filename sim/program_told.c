@@ -53,21 +53,16 @@ static void check_telling(const struct told *t, const struct node *n, bool is_re
         expect_nothing(t, n->cell, n->n, "its sender had ended before");
 }
 
-/* One that was called, and whose result nobody claimed, may have sent or not. Of one that is
- * suspended, a result may come, and what it sent be sent, when its time limit is over and the code
- * does not know it yet: docs/RELIABILITY.md, what is open. */
+/* One that was called, and whose result nobody claimed, may have sent or not. */
 static void check_call(const struct told *t, const struct node *n, bool is_reached)
 {
     int cell = (int)(n->n % CELLS);
-    struct told more = *t;
-    if (n->flags & PROGRAM_LIMITED && t->p->was_managed)
-        more.most *= POLICY_ATTEMPTS;
     if (!(n->flags & PROGRAM_SENDS))
         return;
     if (n->flags & PROGRAM_FAILS || !is_reached)
         expect_nothing(t, cell, n->n, "its sender failed, or was not called");
     else
-        expect_told(&more, cell, n->n, n->is_seen && t->is_certain && !t->p->is_failed);
+        expect_told(t, cell, n->n, n->is_seen && t->is_certain && !t->p->is_failed);
 }
 
 static void check_task(const struct told *t, int node, bool is_reached)

@@ -749,13 +749,29 @@ static void one_that_was_suspended_over_the_limit_of_an_attempt_can_be_resumed(v
     ks_test *t = open_with(has_a_limit, NULL);
     model_do(t, "do {\"id\":\"p\",\"start\":\"Program\"}");
     model_do(t, "do {\"id\":\"p\",\"suspend\":\"x\"}");
-    model_do(t, "advance 1000"); /* the limit fires, and then the attempt answers */
+    model_do(t, "advance 1000"); /* the limit is over, and then the attempt answers */
     model_do(t, "run");
     model_do(t, "do {\"id\":\"p\",\"resume\":\"x\"}");
     model_do(t, "advance 1000");
     model_do(t, "run");
+    expect(t, "State", "work", "{\"balance\":1}"); /* once: its answer counts */
     model_do(t, "do {\"id\":\"p\",\"raise\":\"Go\",\"value\":1}");
     expect(t, "See", "p", "{\"status\":\"Completed\",\"output\":1}");
+    ks_test_close(t);
+}
+
+static void no_timer_fires_while_it_is_suspended(void **state)
+{
+    (void)state;
+    ks_test *t = open_with(waits_for_a_second, NULL);
+    model_do(t, "do {\"id\":\"p\",\"start\":\"Program\"}");
+    model_do(t, "do {\"id\":\"p\",\"suspend\":\"x\"}");
+    model_do(t, "advance 2000");
+    model_do(t, "crash");
+    model_do(t, "advance 1000");
+    assert_null(strstr(ks_test_get(t, "/api/History/p")->body, "TimerFired"));
+    model_do(t, "do {\"id\":\"p\",\"resume\":\"x\"}"); /* nothing else came: at once */
+    expect(t, "See", "p", "{\"status\":\"Completed\",\"output\":null}");
     ks_test_close(t);
 }
 
@@ -790,6 +806,7 @@ int main(void)
         cmocka_unit_test(an_error_without_a_type_is_no_final_one),
         cmocka_unit_test(one_that_was_suspended_over_the_limit_of_an_attempt_can_be_resumed),
         cmocka_unit_test(one_that_was_suspended_over_its_time_limit_can_be_resumed),
+        cmocka_unit_test(no_timer_fires_while_it_is_suspended),
         cmocka_unit_test(a_timer_that_was_held_and_is_canceled_changes_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

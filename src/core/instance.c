@@ -161,6 +161,23 @@ static int ask(struct instance *inst, const struct event *e, size_t at_bytes,
     return pending_add(&inst->orchestration.pending, &p);
 }
 
+/* Nothing fires before it is resumed: whatever answers in time, as its code sees it, is in time. */
+static int stopped(struct instance *inst, ks_runtime_status status)
+{
+    inst->status = (uint8_t)status;
+    inst->due_ms = NEVER_MS;
+    return 0;
+}
+
+static int resumed(struct instance *inst, int64_t now_ms)
+{
+    const struct pending_list *list = &inst->orchestration.pending;
+    const struct pending *start = pending_find(list, EVENT_ID_START);
+    inst->status = start && start->due_ms > now_ms ? KS_PENDING : KS_RUNNING;
+    inst->due_ms = pending_due(list);
+    return 0;
+}
+
 static int is_over(struct instance *inst, ks_runtime_status status, size_t at_bytes)
 {
     struct orchestration *o = &inst->orchestration;
@@ -218,7 +235,6 @@ static int apply_event(struct instance *inst, const struct event *e, size_t at_b
 {
     struct orchestration *o = &inst->orchestration;
     const uint8_t *history = (const uint8_t *)o->history.at;
-    const struct pending *start;
     if (event_is_incoming(e->type))
         o->last_ms = e->time_ms;
     switch (e->type) {
@@ -252,24 +268,20 @@ static int apply_event(struct instance *inst, const struct event *e, size_t at_b
     case EVENT_TIMER_FIRED:
         return e->id == EVENT_ID_START ? start_fired(inst) : timer_is_gone(inst, e->id);
     case EVENT_TIMER_CANCELED:
-        (void)timer_is_gone(inst, e->id); /* it may have fired while the instance was suspended */
+        (void)timer_is_gone(inst, e->id); /* in older folders one fired while it was suspended */
         return 0;
     case EVENT_EXECUTION_SUSPENDED:
-        inst->status = KS_SUSPENDED;
-        return 0;
+        return stopped(inst, KS_SUSPENDED);
     case EVENT_EXECUTION_QUARANTINED:
-        inst->status = KS_QUARANTINED;
-        return 0;
+        return stopped(inst, KS_QUARANTINED);
+    case EVENT_EXECUTION_RESUMED:
+        return resumed(inst, e->time_ms);
     case EVENT_TASK_COMPLETED:
     case EVENT_SUB_ORCHESTRATION_COMPLETED:
     case EVENT_ENTITY_RESPONDED:
         return answered(o, e);
     case EVENT_TASK_ABANDONED:
         return given_up(o, e->id);
-    case EVENT_EXECUTION_RESUMED:
-        start = pending_find(&o->pending, EVENT_ID_START);
-        inst->status = start && start->due_ms > e->time_ms ? KS_PENDING : KS_RUNNING;
-        return 0;
     case EVENT_STATUS_SET:
         o->status_bytes = at_bytes;
         return 0;
