@@ -139,7 +139,6 @@ static void nothing_but_its_own_may_run_in_it(void **state)
     expect_header(a, "frame-ancestors 'none'; require-trusted-types-for 'script'; ");
     expect_header(a, "X-Content-Type-Options: nosniff\r\n");
     expect_header(a, "Referrer-Policy: no-referrer\r\n");
-    expect_header(a, "Cross-Origin-Opener-Policy: same-origin\r\n");
     expect_header(a, "Cross-Origin-Resource-Policy: same-origin\r\n");
     expect_header(a, "Permissions-Policy: ");
     assert_null(strstr(a->headers, "unsafe"));
