@@ -15,8 +15,8 @@
 #include "base/die.h"
 #include "store/checkpoint.h"
 
-/* The write-ahead log is settled when it has grown to this. */
-#define WAL_BYTES_MAX ((int64_t)64 * 1024 * 1024)
+/* The write-ahead log is settled when it has grown to this. Commits may have to wait for it. */
+#define WAL_BYTES_MAX ((int64_t)16 * 1024 * 1024)
 #define WAL_HEADER_BYTES ((int64_t)32)
 #define WAL_FRAME_BYTES ((int64_t)24 + PAGE_BYTES)
 enum { VERIFY_SOME_PAGES = 8192 };
