@@ -19,7 +19,7 @@
 #define WAL_BYTES_MAX ((int64_t)16 * 1024 * 1024)
 #define WAL_HEADER_BYTES ((int64_t)32)
 #define WAL_FRAME_BYTES ((int64_t)24 + PAGE_BYTES)
-enum { VERIFY_SOME_PAGES = 8192 };
+enum { VERIFY_SOME_PAGES = 2048 };
 
 enum write_statement {
     DELETE_TAGS,
