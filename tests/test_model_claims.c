@@ -1,6 +1,6 @@
 /* Claims about the model that a trace does not show well: many rounds, limits, tables that change,
  * answers that come late. Driven as test_model_traces.c is. */
-#include "model_trace.h"
+#include "model_claims.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -13,33 +13,9 @@
 
 #define ACCOUNT(key) ((ks_ref){"Account", (key)})
 
-static const ks_val *wait_for_go(ks_orch *o)
-{
-    return ks_await(ks_event(o, "Go"));
-}
-
 static const ks_val *json(ks_orch *o, const char *text)
 {
     return ks_parse_json(o->mem, text, strlen(text));
-}
-
-static ks_test *open_with(ks_orchestration_fn *code, const ks_function *functions)
-{
-    static struct model_program program;
-    program = (struct model_program){.code = code};
-    return model_open(&program, functions);
-}
-
-static void expect(ks_test *t, const char *function, const char *id, const char *want)
-{
-    assert_string_equal(model_get(t, function, id), want);
-}
-
-static void expect_part(ks_test *t, const char *function, const char *id, const char *part)
-{
-    const char *got = model_get(t, function, id);
-    if (!strstr(got, part))
-        fail_msg("%s %s: \"%s\" is not in %s", function, id, part, got);
 }
 
 /* ---- continue as new ---- */
@@ -166,13 +142,6 @@ static void an_error_without_a_type_is_no_final_one(void **state)
     expect(t, "See", "p", "{\"status\":\"Completed\",\"output\":1}");
     alarm(0);
     ks_test_close(t);
-}
-
-static const ks_val *has_a_limit(ks_orch *o)
-{
-    ks_await(ks_call_with(o, "Work", NULL,
-                          &(ks_retry){.attempts = 2, .first_ms = 1000, .timeout_ms = 1000}));
-    return wait_for_go(o);
 }
 
 static void an_attempt_that_took_too_long_sends_nothing(void **state)
@@ -701,80 +670,6 @@ static void a_rewind_to_the_start_can_be_done_again(void **state)
     ks_test_close(t);
 }
 
-static const ks_val *waits_for_a_second(ks_orch *o)
-{
-    return ks_await_event(o, "Go", o->now_ms + 1000, NULL);
-}
-
-static void one_that_was_suspended_over_its_time_limit_can_be_resumed(void **state)
-{
-    (void)state;
-    ks_test *t = open_with(waits_for_a_second, NULL);
-    model_do(t, "do {\"id\":\"p\",\"start\":\"Program\"}");
-    model_do(t, "do {\"id\":\"p\",\"suspend\":\"x\"}");
-    model_do(t, "do {\"id\":\"p\",\"raise\":\"Go\",\"value\":1}");
-    model_do(t, "advance 2000");
-    model_do(t, "do {\"id\":\"p\",\"resume\":\"x\"}");
-    expect(t, "See", "p", "{\"status\":\"Completed\",\"output\":1}");
-    model_do(t, "crash");
-    expect(t, "See", "p", "{\"status\":\"Completed\",\"output\":1}");
-    ks_test_close(t);
-}
-
-static const ks_val *waits_for_a_second_and_goes_on(ks_orch *o)
-{
-    const ks_val *val = waits_for_a_second(o);
-    ks_await(ks_event(o, "End"));
-    return val;
-}
-
-static void a_timer_that_was_held_and_is_canceled_changes_nothing(void **state)
-{
-    (void)state;
-    ks_test *t = open_with(waits_for_a_second_and_goes_on, NULL);
-    model_do(t, "do {\"id\":\"p\",\"start\":\"Program\"}");
-    model_do(t, "do {\"id\":\"p\",\"suspend\":\"x\"}");
-    model_do(t, "do {\"id\":\"p\",\"raise\":\"Go\",\"value\":1}");
-    model_do(t, "advance 2000");
-    model_do(t, "do {\"id\":\"p\",\"resume\":\"x\"}");
-    model_do(t, "crash");
-    model_do(t, "do {\"id\":\"p\",\"raise\":\"End\",\"value\":2}");
-    expect(t, "See", "p", "{\"status\":\"Completed\",\"output\":1}");
-    ks_test_close(t);
-}
-
-static void one_that_was_suspended_over_the_limit_of_an_attempt_can_be_resumed(void **state)
-{
-    (void)state;
-    ks_test *t = open_with(has_a_limit, NULL);
-    model_do(t, "do {\"id\":\"p\",\"start\":\"Program\"}");
-    model_do(t, "do {\"id\":\"p\",\"suspend\":\"x\"}");
-    model_do(t, "advance 1000"); /* the limit is over, and then the attempt answers */
-    model_do(t, "run");
-    model_do(t, "do {\"id\":\"p\",\"resume\":\"x\"}");
-    model_do(t, "advance 1000");
-    model_do(t, "run");
-    expect(t, "State", "work", "{\"balance\":1}"); /* once: its answer counts */
-    model_do(t, "do {\"id\":\"p\",\"raise\":\"Go\",\"value\":1}");
-    expect(t, "See", "p", "{\"status\":\"Completed\",\"output\":1}");
-    ks_test_close(t);
-}
-
-static void no_timer_fires_while_it_is_suspended(void **state)
-{
-    (void)state;
-    ks_test *t = open_with(waits_for_a_second, NULL);
-    model_do(t, "do {\"id\":\"p\",\"start\":\"Program\"}");
-    model_do(t, "do {\"id\":\"p\",\"suspend\":\"x\"}");
-    model_do(t, "advance 2000");
-    model_do(t, "crash");
-    model_do(t, "advance 1000");
-    assert_null(strstr(ks_test_get(t, "/api/History/p")->body, "TimerFired"));
-    model_do(t, "do {\"id\":\"p\",\"resume\":\"x\"}"); /* nothing else came: at once */
-    expect(t, "See", "p", "{\"status\":\"Completed\",\"output\":null}");
-    ks_test_close(t);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -804,10 +699,6 @@ int main(void)
         cmocka_unit_test(another_lock_is_another_command),
         cmocka_unit_test(a_rewind_to_the_start_can_be_done_again),
         cmocka_unit_test(an_error_without_a_type_is_no_final_one),
-        cmocka_unit_test(one_that_was_suspended_over_the_limit_of_an_attempt_can_be_resumed),
-        cmocka_unit_test(one_that_was_suspended_over_its_time_limit_can_be_resumed),
-        cmocka_unit_test(no_timer_fires_while_it_is_suspended),
-        cmocka_unit_test(a_timer_that_was_held_and_is_canceled_changes_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -180,12 +180,9 @@ static int resumed(struct instance *inst, int64_t now_ms)
 
 static int is_over(struct instance *inst, ks_runtime_status status, size_t at_bytes)
 {
-    struct orchestration *o = &inst->orchestration;
-    pending_clear(&o->pending);
-    o->output_bytes = at_bytes;
-    inst->due_ms = NEVER_MS;
-    inst->status = (uint8_t)status;
-    return 0;
+    pending_clear(&inst->orchestration.pending);
+    inst->orchestration.output_bytes = at_bytes;
+    return stopped(inst, status);
 }
 
 static void forget_history(struct instance *inst)

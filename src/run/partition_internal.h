@@ -79,7 +79,7 @@ void step_change(struct partition *p, struct instance *inst, enum change_what wh
                  size_t log_start);
 /* Puts a copy into the queue of the pass. */
 void step_send(struct partition *p, const struct message *m);
-/* Messages as message_encode() wrote them, one behind the other; what: whose they are, for a bug. */
+/* Messages as message_encode() wrote them, one behind the other. what: whose, for a bug. */
 void step_send_encoded(struct partition *p, struct str messages, const char *what);
 /* Says in the log why nothing comes of a message. */
 void step_refuse(struct partition *p, const struct message *m, const char *why);

@@ -8,8 +8,8 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-/* Where there are fewer cores than threads, saves wait for what clients wait for, until commits wait
- * for them (journal.c, is_behind()). */
+/* Where there are fewer cores than threads, saves wait for what clients wait for, until commits
+ * wait for them (journal.c, is_behind()). */
 enum { WAITING_NICE = 19 };
 
 struct lane {

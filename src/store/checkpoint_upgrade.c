@@ -1,7 +1,7 @@
-/* A file of format 1 has no column for short histories: all are in its log, and each goes over when
- * it is saved next. One that was made before there were queries has no tags, no parents, and none of
- * the indexes and tables for them either. All that is made when the file is opened, once, in a
- * transaction of its own: a crash leaves the file as it was. */
+/* A file of format 1 has no column for short histories: all are in its log, and each goes over
+ * when it is saved next. One that was made before there were queries has no tags, no parents, and
+ * none of the indexes and tables for them either. All that is made when the file is opened, once,
+ * in a transaction of its own: a crash leaves the file as it was. */
 #include "store/checkpoint.h"
 
 static bool is_start(enum event_type type)

@@ -2,8 +2,8 @@
  *
  *     instance  a row an instance; what may be looked for has a column, its content is text
  *     tag       the tags of instances once more, to find these by them
- *     log       orchestration: its history when it is not short; entity: patches since its state was
- *               saved. In parts, in the order of `part`; bytes as in event.h and doc.h
+ *     log       orchestration: its history when it is not short; entity: patches since its state
+ *               was saved. In parts, in the order of `part`; bytes as in event.h and doc.h
  *     meta      numbers: needed, last, next_uid, time_ms, clean (save.h)
  *
  * A transaction is not synced page by page into the database file: it is in the write-ahead log
