@@ -16,6 +16,7 @@ static size_t probe_count;
 static const char *const listed[] = {
     "a bit of the last record flipped",
     "a bit of the checkpoint's log flipped",
+    "a bit of the checkpoint's log flipped while it was settled",
     "a block was lost",
     "a block was written to the wrong place",
     "a cell was told later",
@@ -35,6 +36,7 @@ static const char *const listed[] = {
     "crash armed during recovery",
     "damage was refused by name",
     "names lost",
+    "not even a look was taken, with no room at all",
     "read failed",
     "refused at the deadline, before anybody saw it closed",
     "refused by 503",

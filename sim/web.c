@@ -67,6 +67,8 @@ const ks_val *web_exchange(void *self, ks_arena *mem, const ks_http_request *req
     if (sscanf(request->url, "http://sim/%d/%lld", &kind, &n) != 2)
         violated(s, "a server that is none was asked: %s", request->url);
     const char *key = ks_text(ks_get(request->headers, "Idempotency-Key"));
+    if (!key[0] && !is_poll)
+        violated(s, "a server was asked without a key: %s", request->url);
     uint64_t before = is_poll ? 0 : ask(s, n, key);
     char *body = ks_format(mem, "%lld", n);
     PROBE("a server was asked");
