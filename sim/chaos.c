@@ -62,13 +62,35 @@ static void draw_limits(struct sim *s)
                                       512u << 10);
     w->options.first_bytes = ONE_OF(s, 32u << 10, 8u << 10, 16u << 10);
     w->options.checkpoint_bytes = ONE_OF(s, 256u << 10, 1, 8u << 10, 64u << 10);
-    /* Not drawn, so that kept seeds stay what they are. */
-    w->options.save_count = s->seed % 4 == 3 ? 1 + s->seed / 4 % 20 : 1000;
+    w->options.save_count = once_in(s, 4) ? 1 + draw(s, 20) : 1000;
     w->options.checkpoint_ms = ONE_OF(s, 10000, 1, 1000, 60000, NEVER_MS_OR_SO);
     if (w->options.checkpoint_ms == NEVER_MS_OR_SO) { /* most recoveries are by the journal alone */
         w->options.checkpoint_bytes = 16 << 20;
         w->options.segment_bytes = 256 << 10;
     }
+}
+
+/* One of eight: the disk is full now and then, and the journal has little in reserve. */
+static void draw_tight(struct sim *s)
+{
+    struct swarm *w = &s->swarm;
+    w->is_tight = once_in(s, 8);
+    if (!w->is_tight)
+        return;
+    w->may_be_full = true;
+    w->fault_every_s = 300;
+    w->program_percent /= 4;
+    w->limits.pass_steps = 1 + draw(s, 3);
+    if (w->options.checkpoint_ms != NEVER_MS_OR_SO)
+        w->options.segment_bytes = 8 << 10;
+}
+
+/* Small segments are many, and each of them is a name. */
+static void bound_segments(struct swarm *w)
+{
+    enum { SMALL_BYTES = 16 << 10, SAVED_BYTES = 64 << 10 };
+    if (w->options.segment_bytes <= SMALL_BYTES && w->options.checkpoint_bytes > SAVED_BYTES)
+        w->options.checkpoint_bytes = SAVED_BYTES;
 }
 
 void chaos_draw_swarm(struct sim *s)
@@ -100,15 +122,8 @@ void chaos_draw_swarm(struct sim *s)
     w->job_ms = ONE_OF(s, 0, 5, 200, 5000);
     w->open_ms = ONE_OF(s, 300000, 300000, 20000, 3600000);
     draw_limits(s);
-    w->is_tight = once_in(s, 8);
-    if (!w->is_tight)
-        return;
-    w->may_be_full = true;
-    w->fault_every_s = 300;
-    w->program_percent /= 4;
-    w->limits.pass_steps = 1 + draw(s, 3);
-    if (w->options.checkpoint_ms != NEVER_MS_OR_SO)
-        w->options.segment_bytes = 8 << 10;
+    draw_tight(s);
+    bound_segments(w);
 }
 
 /* ---- schedule ---- */

@@ -349,6 +349,11 @@ static void on_answer(void *ctx, void *request, const struct http1_answer *answe
     clients_answered(ctx, request, answer, is_held);
 }
 
+static void respond(void *ctx, uint64_t token, const ks_val *result)
+{
+    front_respond(((struct sim *)ctx)->process->front, token, result);
+}
+
 static void start_inside(struct sim *s)
 {
     struct process *p = s->process;
@@ -358,7 +363,8 @@ static void start_inside(struct sim *s)
                                       .ctx = s,
                                       .open_store = open_store,
                                       .log = on_log,
-                                      .wake = on_wake};
+                                      .wake = on_wake,
+                                      .respond = respond};
     vfs_start(&s->disk, mix64(&s->random), env_wall_ms, s);
     if (app_init(&p->app, p->functions, front_builtin, p->why, sizeof p->why) < 0 ||
         routes_init(&p->routes, p->functions, p->why, sizeof p->why) < 0 ||

@@ -40,9 +40,10 @@ void programs_end(struct sim *s);
 
 /* How long the activity that is submitted takes; -1: for ever. */
 int64_t programs_activity_ms(struct sim *s);
-/* An activity runs, in the process. */
-/* Whether it did before. */
+/* An activity runs, in the process. Whether it did before. */
 bool programs_ran(struct sim *s, int64_t n, const char *key);
+/* Whether that program ran more than once from its start: its calls have other keys each time. */
+bool programs_were_restarted(const struct sim *s, int64_t n);
 /* A cell is told what was not to come before a time. */
 void programs_due(struct sim *s, int64_t due_ms, int64_t now_ms);
 

@@ -2,6 +2,7 @@
 
 #include "sim/heap.h"
 #include "sim/program.h"
+#include "sim/programs.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -35,7 +36,8 @@ static uint64_t ask(struct sim *s, int64_t n, const char *key)
 {
     size_t i = (size_t)n % ASKED_MAX;
     uint64_t hash = XXH3_64bits(key, strlen(key));
-    if (s->web->asked[i].n != n) {
+    bool is_another = s->web->asked[i].key != hash && programs_were_restarted(s, n);
+    if (s->web->asked[i].n != n || is_another) {
         s->web->asked[i].n = n;
         s->web->asked[i].key = hash;
         s->web->asked[i].times = 0;
