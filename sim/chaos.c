@@ -261,7 +261,8 @@ static void fault(struct sim *s)
         f->fail_read = 1 + draw(s, f->fail_read_in == read_in[2] ? 1 : 10);
         break;
     case F_FULL:
-        f->is_full = true;
+        f->is_full = draw(s, 2) == 0;
+        f->full_in = f->is_full ? 0 : 1 + draw(s, 60);
         sim_at(s, s->now_ns + (1 + (int64_t)draw(s, 600000)) * MS_NS, EV_FAULT_OVER, 0);
         break;
     case F_JUMP:
@@ -304,6 +305,7 @@ static void try_damaged(struct sim *s)
         memset(&d->faults, 0, sizeof d->faults);
         heap_fail_in(0);
         model_trial(s, true);
+        programs_trial(s, true);
         if (process_start(s)) {
             PROBE("a damage changed nothing");
             model_audit(s, true);
@@ -312,7 +314,7 @@ static void try_damaged(struct sim *s)
                 process_end(s, DEATH_KILLED);
         }
         model_trial(s, false);
-        programs_trial_over(s);
+        programs_trial(s, false);
         c->last_clock_ms = last_clock_ms;
         c->last_end = last_end;
         c->is_trial = false;
@@ -384,6 +386,7 @@ void chaos_happens(struct sim *s, const struct sim_event *e)
         return;
     case EV_FAULT_OVER:
         s->disk.faults.is_full = false;
+        s->disk.faults.full_in = 0;
         tell(s, "there is room again");
         return;
     case EV_START:

@@ -383,6 +383,8 @@ int64_t disk_write(struct disk *d, int file, const void *buf, size_t len, int64_
         d->faults.fail_write = 1;
         PROBE("write failed after some of it");
     }
+    if (d->faults.full_in && grows(n, len, offset) && goes_off(&d->faults.full_in))
+        d->faults.is_full = true;
     if (d->faults.is_full && grows(n, len, offset)) {
         d->did.full++;
         if (offset >= (int64_t)n->shown.len)

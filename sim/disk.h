@@ -76,6 +76,7 @@ struct disk_faults {
     uint32_t fail_write, fail_sync, fail_sync_dir, fail_read, lie_sync;
     const char *fail_read_in; /* what files are called whose reads count; "": any */
     int sync_dir_error;
+    uint32_t full_in;    /* so many writes that make a file grow, and it is */
     bool is_full;        /* nothing grows */
     bool are_writes_odd; /* short, interrupted */
     uint32_t slow_once_in;

@@ -80,6 +80,7 @@ struct program {
     size_t rewinds, restarts;
     bool is_purge_tentative, may_be_purged, is_purged;
     int64_t stage, tentative_stage; /* its status, as seen */
+    int64_t stage_before;           /* a trial on a copy of the disk */
     uint64_t over_generation;       /* of the process that was the first to say so */
     char *output;
 };

@@ -444,12 +444,16 @@ bool programs_are_unknown(const struct sim *s)
     return false;
 }
 
-void programs_trial_over(struct sim *s)
+void programs_trial(struct sim *s, bool is_begin)
 {
     struct programs *all = s->programs;
     for (size_t i = 0; i < all->count; i++) {
         struct program *p = all->at[i];
-        if (!p->is_over || p->over_generation != s->process->generation)
+        if (is_begin)
+            p->stage_before = p->stage;
+        else
+            p->stage = p->stage_before;
+        if (is_begin || !p->is_over || p->over_generation != s->process->generation)
             continue;
         p->is_over = false;
         sim_free(p->output);

@@ -32,8 +32,8 @@ void programs_unknown(struct sim *s);
 void programs_audit(struct sim *s);
 /* Whether a crash left open if some program was started. */
 bool programs_are_unknown(const struct sim *s);
-/* What was learned from the last process is to be forgotten: it ran on a copy of the disk. */
-void programs_trial_over(struct sim *s);
+/* Between two calls a process runs on a copy of the disk: what is learned from it is forgotten. */
+void programs_trial(struct sim *s, bool is_begin);
 /* When all is calm: wakes those that wait for an event. False when none does any more. */
 bool programs_nudge(struct sim *s);
 void programs_end(struct sim *s);
