@@ -13,8 +13,8 @@
 #include "sim/sim.h"
 
 enum death { DEATH_KILLED, DEATH_POWER, DEATH_OWN };
-/* Which calls of the disk count towards an end: all; those that make, move or unlink a name, or make
- * names last; those while the checkpoint's log is being settled. */
+/* Which calls of the disk count towards an end: all; those that make, move or unlink a name, or
+ * make names last; those while the checkpoint's log is being settled. */
 enum end_where { END_ANYWHERE, END_AT_NAME, END_WHILE_SETTLING };
 
 struct sim_job {

@@ -1,8 +1,8 @@
 /* tellings.h - what clients tell cells, and are answered by what the cell answers
  *
- * ks_reply_result(): the answer is the place that the cell has put it at, or that it failed. Once it
- * has left, it has to stay true: there, and nowhere else. One that was not answered, or refused, was
- * heard once or not at all.
+ * ks_reply_result(): the answer is the place that the cell has put it at, or that it failed. Once
+ * it has left, it has to stay true: there, and nowhere else. One that was not answered, or refused,
+ * was heard once or not at all.
  */
 #ifndef SIM_TELLINGS_H
 #define SIM_TELLINGS_H

@@ -19,9 +19,9 @@ enum settling {
     SETTLING_WHOLE /* and nothing behind it: each byte of the log was synced */
 };
 
-/* Of the log's first len bytes, which stay as they are until it is settled: what is behind the last
- * commit is written over by the next one. 1; 0 when there are none; or a negative errno. A sync that
- * fails ends the process. */
+/* Of the log's first len bytes, which have to stay as they are until it is settled: what is behind
+ * the last commit does not. 1; 0 when there are none; or a negative errno. A sync that fails ends
+ * the process. */
 int settling_begin(struct env *env, const char *folder, int64_t len);
 /* Everything is in the file, which is synced; before anything else goes into the log. */
 void settling_end(struct env *env, const char *folder);
