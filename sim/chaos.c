@@ -1,11 +1,13 @@
 #include "sim/chaos.h"
 
 #include "sim/clients.h"
+#include "sim/damage.h"
 #include "sim/disk_copy.h"
 #include "sim/heap.h"
 #include "sim/model.h"
 #include "sim/programs.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -56,16 +58,39 @@ static void draw_limits(struct sim *s)
     w->limits.memory_bytes = ONE_OF(s, 512u << 20, 1, 20000, 1u << 20);
     w->limits.pass_steps = ONE_OF(s, 4096, 4096, 1, 3, 40);
     w->limits.pass_bytes = ONE_OF(s, 4u << 20, 4u << 20, 1, 3000);
-    w->options.segment_bytes = ONE_OF(s, 128u << 10, 32u << 10, 64u << 10, 512u << 10);
+    w->options.segment_bytes = ONE_OF(s, 128u << 10, 8u << 10, 16u << 10, 32u << 10, 64u << 10,
+                                      512u << 10);
     w->options.first_bytes = ONE_OF(s, 32u << 10, 8u << 10, 16u << 10);
     w->options.checkpoint_bytes = ONE_OF(s, 256u << 10, 1, 8u << 10, 64u << 10);
-    /* Not drawn, so that kept seeds stay what they are. */
-    w->options.save_count = s->seed % 4 == 3 ? 1 + s->seed / 4 % 20 : 1000;
+    w->options.save_count = once_in(s, 4) ? 1 + draw(s, 20) : 1000;
     w->options.checkpoint_ms = ONE_OF(s, 10000, 1, 1000, 60000, NEVER_MS_OR_SO);
     if (w->options.checkpoint_ms == NEVER_MS_OR_SO) { /* most recoveries are by the journal alone */
         w->options.checkpoint_bytes = 16 << 20;
         w->options.segment_bytes = 256 << 10;
     }
+}
+
+/* One of eight: the disk is full now and then, and the journal has little in reserve. */
+static void draw_tight(struct sim *s)
+{
+    struct swarm *w = &s->swarm;
+    w->is_tight = once_in(s, 8);
+    if (!w->is_tight)
+        return;
+    w->may_be_full = true;
+    w->fault_every_s = 300;
+    w->program_percent /= 4;
+    w->limits.pass_steps = 1 + draw(s, 3);
+    if (w->options.checkpoint_ms != NEVER_MS_OR_SO)
+        w->options.segment_bytes = 8 << 10;
+}
+
+/* Small segments are many, and each of them is a name. */
+static void bound_segments(struct swarm *w)
+{
+    enum { SMALL_BYTES = 16 << 10, SAVED_BYTES = 64 << 10 };
+    if (w->options.segment_bytes <= SMALL_BYTES && w->options.checkpoint_bytes > SAVED_BYTES)
+        w->options.checkpoint_bytes = SAVED_BYTES;
 }
 
 void chaos_draw_swarm(struct sim *s)
@@ -97,6 +122,8 @@ void chaos_draw_swarm(struct sim *s)
     w->job_ms = ONE_OF(s, 0, 5, 200, 5000);
     w->open_ms = ONE_OF(s, 300000, 300000, 20000, 3600000);
     draw_limits(s);
+    draw_tight(s);
+    bound_segments(w);
 }
 
 /* ---- schedule ---- */
@@ -132,17 +159,34 @@ void chaos_calm(struct sim *s)
 static enum death how_to_end(struct sim *s)
 {
     uint32_t percent = s->swarm.power_percent;
-    if (s->chaos->was_own_end && percent)
-        percent = 70; /* what a failed sync left in the cache is at stake */
+    if ((s->chaos->was_own_end || s->disk.change_count) && percent)
+        percent = 70; /* what a failed sync left in the cache is at stake, or names are */
     return draw(s, 100) >= 100 - percent ? DEATH_POWER : DEATH_KILLED;
 }
 
 static void end_at_call(struct sim *s, uint32_t most, enum death how)
 {
     struct process *p = s->process;
-    p->ends_with_names = once_in(s, 4);
-    p->ends_in = 1 + draw(s, p->ends_with_names ? 3 : most);
+    uint32_t where = draw(s, 8);
+    p->ends_where = where == 7 ? END_WHILE_SETTLING : where >= 4 ? END_AT_NAME : END_ANYWHERE;
+    p->ends_in = 1 + draw(s, p->ends_where == END_ANYWHERE ? most : 8);
     p->ends_how = how;
+}
+
+/* Troubles that follow each other are those that nobody thought of. */
+static void arm_start(struct sim *s)
+{
+    struct process *p = s->process;
+    bool has_names = s->disk.change_count > 0;
+    uint32_t percent = has_names ? 75 : s->chaos->was_own_end || s->disk.faults.fail_read ? 50 : 25;
+    if (s->is_calm || !s->swarm.crash_at_call_percent || draw(s, 100) < 100 - percent)
+        return;
+    end_at_call(s, 30, how_to_end(s));
+    if (has_names && draw(s, 2)) {
+        p->ends_where = END_AT_NAME;
+        p->ends_in = 1 + draw(s, 6);
+    }
+    PROBE("crash armed during recovery");
 }
 
 static void crash(struct sim *s)
@@ -188,8 +232,11 @@ static bool may(const struct sim *s, enum fault fault)
 
 static void fault(struct sim *s)
 {
+    static const char *const read_in[] = {"", "/journal/", "/journal/mark"};
     struct disk_faults *f = &s->disk.faults;
     enum fault fault = (enum fault)draw(s, FAULTS);
+    if (s->swarm.is_tight && draw(s, 2))
+        fault = F_FULL;
     again(s, EV_FAULT, s->swarm.fault_every_s);
     if (!may(s, fault))
         return;
@@ -201,6 +248,7 @@ static void fault(struct sim *s)
         break;
     case F_SYNC_DIR:
         f->fail_sync_dir = 1 + draw(s, 3);
+        f->sync_dir_error = draw(s, 2) ? -ENOSPC : -EIO;
         break;
     case F_WRITE:
         f->fail_write = 1 + draw(s, 20);
@@ -209,10 +257,12 @@ static void fault(struct sim *s)
         f->fail_record = 1 + draw(s, 5);
         break;
     case F_READ:
-        f->fail_read = 1 + draw(s, 10);
+        f->fail_read_in = read_in[draw(s, 3)];
+        f->fail_read = 1 + draw(s, f->fail_read_in == read_in[2] ? 1 : 10);
         break;
     case F_FULL:
-        f->is_full = true;
+        f->is_full = draw(s, 2) == 0;
+        f->full_in = f->is_full ? 0 : 1 + draw(s, 60);
         sim_at(s, s->now_ns + (1 + (int64_t)draw(s, 600000)) * MS_NS, EV_FAULT_OVER, 0);
         break;
     case F_JUMP:
@@ -239,95 +289,6 @@ static bool is_by_name(const char *why)
                                         strstr(why, "another version"));
 }
 
-/* In the last record of the journal: nothing behind it says that it was whole. */
-static bool pick_last_record(struct sim *s, const struct disk_name **ret_name, size_t *ret_byte)
-{
-    const struct disk *d = &s->disk;
-    const struct disk_name *newest = NULL;
-    for (size_t i = 0; i < d->shown.count; i++)
-        if (strstr(d->shown.at[i].path, ".log") &&
-            (!newest || strcmp(d->shown.at[i].path, newest->path) > 0))
-            newest = &d->shown.at[i];
-    if (!newest)
-        return false;
-    const struct disk_bytes *bytes = &d->nodes[newest->node].shown;
-    size_t end = bytes->len;
-    while (end > 0 && !bytes->at[end - 1])
-        end--;
-    if (end <= 4096)
-        return false;
-    *ret_name = newest;
-    *ret_byte = end - 1 - draw(s, (uint32_t)((end - 1) % 4096) + 1);
-    return true;
-}
-
-/* In the checkpoint's log, which may have been on its way into the checkpoint. */
-static bool pick_of_log(struct sim *s, const struct disk_name **ret_name, size_t *ret_byte)
-{
-    const struct disk *d = &s->disk;
-    for (size_t i = 0; i < d->shown.count; i++) {
-        const struct disk_name *name = &d->shown.at[i];
-        size_t len = d->nodes[name->node].shown.len;
-        if (!strstr(name->path, "-wal") || !len)
-            continue;
-        *ret_name = name;
-        *ret_byte = draw(s, (uint32_t)len);
-        return true;
-    }
-    return false;
-}
-
-static void pick_byte(struct sim *s, const struct disk_name **ret_name, size_t *ret_byte)
-{
-    const struct disk *d = &s->disk;
-    uint32_t where = draw(s, 4);
-    if (where == 3 && pick_last_record(s, ret_name, ret_byte)) {
-        PROBE("a bit of the last record flipped");
-        return;
-    }
-    if (where == 2 && pick_of_log(s, ret_name, ret_byte)) {
-        PROBE("a bit of the checkpoint's log flipped");
-        return;
-    }
-    *ret_name = &d->shown.at[draw(s, (uint32_t)d->shown.count)];
-    size_t len = d->nodes[(*ret_name)->node].shown.len;
-    *ret_byte = len ? draw(s, (uint32_t)len) : 0;
-    /* Lest all is in places that nobody reads. */
-    if (len > 4096 && draw(s, 2))
-        *ret_byte = draw(s, 4096) + (len / 4096 > 1 ? 4096 * (size_t)draw(s, 2) : 0);
-}
-
-/* A bit flips, a block was written to the wrong place, or to none. False: not this time. */
-static bool damage(struct sim *s)
-{
-    struct disk *d = &s->disk;
-    const struct disk_name *name, *from;
-    size_t byte, from_byte;
-    pick_byte(s, &name, &byte);
-    size_t len = d->nodes[name->node].shown.len;
-    uint32_t how = draw(s, 4);
-    if (byte >= len)
-        return false;
-    if (how < 2) {
-        tell(s, "trial: bit flipped at %zu of %s", byte, name->path);
-        disk_flip(d, name->node, byte, draw(s, 8));
-        return true;
-    }
-    byte -= byte % 4096;
-    if (how == 2) {
-        tell(s, "trial: block lost at %zu of %s", byte, name->path);
-        disk_misplace(d, name->node, byte, NULL, 0);
-        PROBE("a block was lost");
-        return true;
-    }
-    pick_byte(s, &from, &from_byte);
-    from_byte -= from_byte % 4096;
-    tell(s, "trial: block at %zu of %s is at %zu of %s", from_byte, from->path, byte, name->path);
-    disk_misplace(d, name->node, byte, &d->nodes[from->node], from_byte);
-    PROBE("a block was written to the wrong place");
-    return true;
-}
-
 /* In a copy of the disk: refused by name, or nothing is different. */
 static void try_damaged(struct sim *s)
 {
@@ -338,11 +299,13 @@ static void try_damaged(struct sim *s)
     struct disk_faults faults = d->faults;
     int64_t last_clock_ms = c->last_clock_ms;
     enum death last_end = c->last_end;
-    if (damage(s)) {
+    if (damage_something(s)) {
         c->is_trial = true;
         c->refusal[0] = 0;
         memset(&d->faults, 0, sizeof d->faults);
+        heap_fail_in(0);
         model_trial(s, true);
+        programs_trial(s, true);
         if (process_start(s)) {
             PROBE("a damage changed nothing");
             model_audit(s, true);
@@ -351,7 +314,7 @@ static void try_damaged(struct sim *s)
                 process_end(s, DEATH_KILLED);
         }
         model_trial(s, false);
-        programs_trial_over(s);
+        programs_trial(s, false);
         c->last_clock_ms = last_clock_ms;
         c->last_end = last_end;
         c->is_trial = false;
@@ -372,6 +335,7 @@ static _Noreturn void end_after_lie(struct sim *s)
 {
     s->process->ends_in = 0;
     memset(&s->disk.faults, 0, sizeof s->disk.faults);
+    heap_fail_in(0);
     s->chaos->is_trial = true;
     s->chaos->refusal[0] = 0;
     if (process_start(s)) {
@@ -402,14 +366,9 @@ static void start(struct sim *s)
         return;
     if (s->disk.did.lies)
         end_after_lie(s);
-    if (may_try(s) && once_in(s, 4))
+    if (may_try(s) && once_in(s, damage_is_settling(s) ? 2 : 4))
         try_damaged(s);
-    /* Troubles that follow each other are those that nobody thought of. */
-    uint32_t times = s->chaos->was_own_end ? 2 : 4;
-    if (!s->is_calm && s->swarm.crash_at_call_percent && once_in(s, times)) {
-        end_at_call(s, 30, how_to_end(s));
-        PROBE("crash armed during recovery");
-    }
+    arm_start(s);
     if (process_start(s)) {
         model_audit(s, false);
         programs_audit(s);
@@ -427,6 +386,7 @@ void chaos_happens(struct sim *s, const struct sim_event *e)
         return;
     case EV_FAULT_OVER:
         s->disk.faults.is_full = false;
+        s->disk.faults.full_in = 0;
         tell(s, "there is room again");
         return;
     case EV_START:

@@ -312,10 +312,23 @@ static bool aim(struct sim *s, int client)
     return true;
 }
 
+/* Who can change nothing looks at what there is: all of it has to go together. */
+static void look_round(struct sim *s, int client)
+{
+    int count = (int)model_count(s);
+    for (int i = count < 4 ? 0 : count - 4; i < count; i++)
+        send_after(s, client, &(struct op){.kind = OP_PEEK, .registry = i}, 0);
+    send_after(s, client, &(struct op){.kind = OP_STATS, .registry = -1}, 0);
+}
+
 static void act(struct sim *s, int client)
 {
     struct client *c = &s->clients->at[client];
     int64_t wait_ns = (int64_t)draw(s, 20) * MS_NS;
+    if (s->disk.faults.is_full && draw(s, 2)) {
+        look_round(s, client);
+        return;
+    }
     if (once_in(s, 12) && aim(s, client))
         return;
     if (draw(s, 100) >= 100 - s->swarm.program_percent) {

@@ -240,6 +240,28 @@ static bool grows(const struct disk_node *n, size_t len, int64_t offset)
     return offset + (int64_t)len > (int64_t)n->shown.len;
 }
 
+static bool has_in_name(const struct disk *d, int node, const char *text)
+{
+    for (size_t i = 0; i < d->shown.count; i++)
+        if (d->shown.at[i].node == node)
+            return strstr(d->shown.at[i].path, text) != NULL;
+    return false;
+}
+
+static bool read_fails(struct disk *d, int file)
+{
+    return d->faults.fail_read && has_in_name(d, d->files[file], d->faults.fail_read_in) &&
+           goes_off(&d->faults.fail_read);
+}
+
+static bool write_fails(struct disk *d, int file)
+{
+    if (d->faults.fail_record && has_in_name(d, d->files[file], ".log") &&
+        goes_off(&d->faults.fail_record))
+        return true;
+    return goes_off(&d->faults.fail_write);
+}
+
 /* ---- calls ---- */
 
 int disk_open(struct disk *d, const char *path, enum disk_open how, int *ret_file)
@@ -250,7 +272,7 @@ int disk_open(struct disk *d, const char *path, enum disk_open how, int *ret_fil
     if (node < 0 && (how == DISK_READ || how == DISK_WRITE))
         return -ENOENT;
     if (node < 0) {
-        d->on_call(d->ctx);
+        d->on_call(d->ctx, true);
         if (!parent_is_there(d, path))
             return -ENOENT;
         if (d->faults.is_full && tape_once_in(d->tape, 2)) {
@@ -297,7 +319,7 @@ int64_t disk_read(struct disk *d, int file, void *buf, size_t len, int64_t offse
 {
     struct disk_node *n = node_of(d, file);
     d->did.reads++;
-    if (goes_off(&d->faults.fail_read)) {
+    if (read_fails(d, file)) {
         d->did.failed_reads++;
         PROBE("read failed");
         return -EIO;
@@ -341,26 +363,10 @@ static void log_add(struct disk_node *n, const void *bytes, size_t len, int64_t 
     }
 }
 
-static bool is_of_journal(const struct disk *d, int node)
-{
-    for (size_t i = 0; i < d->shown.count; i++)
-        if (d->shown.at[i].node == node)
-            return strstr(d->shown.at[i].path, ".log") != NULL;
-    return false;
-}
-
-static bool write_fails(struct disk *d, int file)
-{
-    if (d->faults.fail_record && is_of_journal(d, d->files[file]) &&
-        goes_off(&d->faults.fail_record))
-        return true;
-    return goes_off(&d->faults.fail_write);
-}
-
 int64_t disk_write(struct disk *d, int file, const void *buf, size_t len, int64_t offset)
 {
     struct disk_node *n = node_of(d, file);
-    d->on_call(d->ctx);
+    d->on_call(d->ctx, false);
     d->did.writes++;
     if (d->faults.are_writes_odd) {
         uint32_t odd = tape_draw(d->tape, 4);
@@ -377,6 +383,8 @@ int64_t disk_write(struct disk *d, int file, const void *buf, size_t len, int64_
         d->faults.fail_write = 1;
         PROBE("write failed after some of it");
     }
+    if (d->faults.full_in && grows(n, len, offset) && goes_off(&d->faults.full_in))
+        d->faults.is_full = true;
     if (d->faults.is_full && grows(n, len, offset)) {
         d->did.full++;
         if (offset >= (int64_t)n->shown.len)
@@ -389,8 +397,6 @@ int64_t disk_write(struct disk *d, int file, const void *buf, size_t len, int64_
     log_add(n, buf, len, offset);
     d->did.bytes += len;
     note(d, "write", buf, len, offset);
-    if (goes_off(&d->faults.tear_write)) /* the process ends with some of it written */
-        d->on_call(d->ctx);
     return (int64_t)len;
 }
 
@@ -412,7 +418,7 @@ static void log_lose(struct disk_node *n)
 int disk_sync(struct disk *d, int file)
 {
     struct disk_node *n = node_of(d, file);
-    d->on_call(d->ctx);
+    d->on_call(d->ctx, false);
     d->did.syncs++;
     note(d, "sync", NULL, 0, file);
     if (d->faults.slow_once_in && tape_once_in(d->tape, d->faults.slow_once_in))
@@ -442,7 +448,7 @@ int64_t disk_size(struct disk *d, int file)
 int disk_truncate(struct disk *d, int file, int64_t size)
 {
     struct disk_node *n = node_of(d, file);
-    d->on_call(d->ctx);
+    d->on_call(d->ctx, false);
     trace(d, "truncate", d->files[file], size, 0, "");
     disk_bytes_cut(&n->shown, (size_t)size);
     log_add(n, NULL, 0, size);
@@ -453,7 +459,7 @@ int disk_truncate(struct disk *d, int file, int64_t size)
 int disk_rename(struct disk *d, const char *from, const char *to)
 {
     int node = disk_find(d, from);
-    d->on_call(d->ctx);
+    d->on_call(d->ctx, true);
     if (node < 0)
         return -ENOENT;
     change(d, NAME_MOVED, from, to, node);
@@ -463,7 +469,7 @@ int disk_rename(struct disk *d, const char *from, const char *to)
 int disk_unlink(struct disk *d, const char *path)
 {
     int node = disk_find(d, path);
-    d->on_call(d->ctx);
+    d->on_call(d->ctx, true);
     if (node < 0)
         return -ENOENT;
     change(d, NAME_GONE, path, "", node);
@@ -474,7 +480,7 @@ int disk_mkdir(struct disk *d, const char *path)
 {
     if (disk_find(d, path) >= 0)
         return 0;
-    d->on_call(d->ctx);
+    d->on_call(d->ctx, true);
     if (!parent_is_there(d, path))
         return -ENOENT;
     if (d->faults.is_full) {
@@ -488,11 +494,11 @@ int disk_mkdir(struct disk *d, const char *path)
 int disk_sync_dir(struct disk *d, const char *path)
 {
     size_t kept = 0;
-    d->on_call(d->ctx);
+    d->on_call(d->ctx, true);
     d->did.syncs++;
     if (goes_off(&d->faults.fail_sync_dir)) {
         d->did.failed_syncs++;
-        return -EIO;
+        return d->faults.sync_dir_error;
     }
     for (size_t i = 0; i < d->change_count; i++) {
         if (disk_is_in(d->changes[i].path, path))

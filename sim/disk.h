@@ -27,9 +27,9 @@
 
 enum {
     SECTOR_BYTES = 512,
-    DISK_NODES_MAX = 1600,
+    DISK_NODES_MAX = 3200,
     DISK_FILES_MAX = 64,
-    DISK_NAMES_MAX = 800,
+    DISK_NAMES_MAX = 1600,
     UNSYNCED_MAX = 200
 };
 
@@ -73,7 +73,10 @@ struct disk_change {
 /* Each counts down and goes off at 1; 0: it does not. */
 struct disk_faults {
     uint32_t fail_record; /* a write to the journal */
-    uint32_t fail_write, fail_sync, fail_sync_dir, fail_read, lie_sync, tear_write;
+    uint32_t fail_write, fail_sync, fail_sync_dir, fail_read, lie_sync;
+    const char *fail_read_in; /* what files are called whose reads count; "": any */
+    int sync_dir_error;
+    uint32_t full_in;    /* so many writes that make a file grow, and it is */
     bool is_full;        /* nothing grows */
     bool are_writes_odd; /* short, interrupted */
     uint32_t slow_once_in;
@@ -87,7 +90,8 @@ struct disk_did {
 struct disk {
     struct tape *tape;
     void *ctx;
-    void (*on_call)(void *ctx); /* before each call that changes something; may not return */
+    /* Before each call that changes something, be it names or bytes; may not return. */
+    void (*on_call)(void *ctx, bool is_of_names);
     void (*on_slow)(void *ctx); /* a sync that takes long */
     struct disk_node nodes[DISK_NODES_MAX];
     struct disk_names shown, durable;

@@ -90,7 +90,7 @@ static void names_lose(struct disk *d)
         folder[len] = 0;
         for (size_t i = 0; i < d->change_count; i++)
             of_folder += disk_is_in(d->changes[i].path, folder);
-        size_t kept = tape_draw(d->tape, (uint32_t)of_folder + 1);
+        size_t kept = tape_draw(d->tape, 2) ? tape_draw(d->tape, (uint32_t)of_folder + 1) : 0;
         if (kept < of_folder)
             PROBE("names lost");
         for (size_t i = 0; i < d->change_count; i++) {

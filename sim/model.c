@@ -436,6 +436,8 @@ void model_answer(struct sim *s, const struct op *op, const struct answer *a, in
         if (!clients_may_be_stuck(s))
             violated(s, "refused without need: %.*s", (int)a->len, a->body);
         PROBE("refused by 503");
+        if (strstr(a->body, "what was begun cannot be finished"))
+            PROBE("not even a look was taken, with no room at all");
         return;
     }
     if (op->is_head)

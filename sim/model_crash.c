@@ -33,6 +33,10 @@ void model_probe(struct sim *s, const struct op *op, const struct answer *a)
 {
     struct model *m = s->model;
     struct view v = {0};
+    if (a->status == 503 && clients_may_be_stuck(s)) {
+        m->is_untold = true;
+        return;
+    }
     bool is_read = a->status == 200 && view_read(&v, a);
     if (a->status == 200 && !is_read)
         violated(s, "Peek answered what cannot be read: %.*s", (int)a->len, a->body);
@@ -54,6 +58,7 @@ static bool resolve(struct sim *s)
     m->seen_there = 0;
     m->seen_missing = 0;
     m->is_resolving = true;
+    m->is_untold = false;
     for (size_t i = 0; i < m->tentative_count; i++) {
         const struct trace *t = &m->tentative[i];
         bool is_asked = t->kind == KEPT_ANSWER;
@@ -64,6 +69,10 @@ static bool resolve(struct sim *s)
             !clients_ask(s,
                          &(struct op){.kind = OP_PEEK, .is_probe = true, .registry = t->registry}))
             return false;
+    }
+    if (m->is_untold) { /* the next one may have room */
+        process_end(s, DEATH_KILLED);
+        return false;
     }
     m->is_resolving = false;
     if (m->seen_there && m->seen_missing)

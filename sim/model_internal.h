@@ -49,6 +49,7 @@ struct model {
     size_t tentative_count, tentative_cap;
     bool is_unknown; /* whether tentative came to be */
     bool is_resolving;
+    bool is_untold;   /* what is there was asked, and refused for want of room */
     char leaked[300]; /* an answer that left before its commit; "": none */
     size_t seen_there, seen_missing;
     struct gap *gaps;

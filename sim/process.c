@@ -3,6 +3,7 @@
 #include "base/die.h"
 #include "sim/chaos.h"
 #include "sim/clients.h"
+#include "sim/damage.h"
 #include "sim/heap.h"
 #include "sim/model.h"
 #include "sim/programs.h"
@@ -52,13 +53,24 @@ _Noreturn void __wrap__exit(int code)
     end_inside(s, DEATH_OWN);
 }
 
-static void on_disk_call(void *ctx)
+static bool is_where_it_ends(const struct sim *s, bool is_of_names)
+{
+    switch (s->process->ends_where) {
+    case END_ANYWHERE:
+        return true;
+    case END_AT_NAME:
+        return is_of_names;
+    case END_WHILE_SETTLING:
+        return damage_is_settling(s);
+    }
+    return true;
+}
+
+static void on_disk_call(void *ctx, bool is_of_names)
 {
     struct sim *s = ctx;
     struct process *p = s->process;
-    if (p->ends_with_names && !s->disk.change_count)
-        return; /* only where a name was changed and its folder not synced */
-    if (p->is_inside && p->ends_in && --p->ends_in == 0)
+    if (p->is_inside && p->ends_in && is_where_it_ends(s, is_of_names) && --p->ends_in == 0)
         end_inside(s, p->ends_how);
 }
 
@@ -82,7 +94,6 @@ void process_forget(struct sim *s)
     p->front = NULL;
     p->round_ns = NEVER_NS;
     p->ends_in = 0;
-    p->ends_with_names = false;
 }
 
 static void is_over(struct sim *s, enum death how)
@@ -338,6 +349,11 @@ static void on_answer(void *ctx, void *request, const struct http1_answer *answe
     clients_answered(ctx, request, answer, is_held);
 }
 
+static void respond(void *ctx, uint64_t token, const ks_val *result)
+{
+    front_respond(((struct sim *)ctx)->process->front, token, result);
+}
+
 static void start_inside(struct sim *s)
 {
     struct process *p = s->process;
@@ -347,7 +363,8 @@ static void start_inside(struct sim *s)
                                       .ctx = s,
                                       .open_store = open_store,
                                       .log = on_log,
-                                      .wake = on_wake};
+                                      .wake = on_wake,
+                                      .respond = respond};
     vfs_start(&s->disk, mix64(&s->random), env_wall_ms, s);
     if (app_init(&p->app, p->functions, front_builtin, p->why, sizeof p->why) < 0 ||
         routes_init(&p->routes, p->functions, p->why, sizeof p->why) < 0 ||

@@ -13,6 +13,9 @@
 #include "sim/sim.h"
 
 enum death { DEATH_KILLED, DEATH_POWER, DEATH_OWN };
+/* Which calls of the disk count towards an end: all; those that make, move or unlink a name, or
+ * make names last; those while the checkpoint's log is being settled. */
+enum end_where { END_ANYWHERE, END_AT_NAME, END_WHILE_SETTLING };
 
 struct sim_job {
     struct job *job; /* NULL: this slot is free */
@@ -41,8 +44,8 @@ struct process {
     int64_t rounds_now_ns;
     struct sim_job jobs[JOBS_MAX];
     uint64_t job_order;
-    uint32_t ends_in;     /* calls of the disk, then it ends; 0: it does not */
-    bool ends_with_names; /* such calls count where a name is not synced */
+    uint32_t ends_in; /* calls of the disk, then it ends; 0: it does not */
+    enum end_where ends_where;
     enum death ends_how;
     const ks_function *functions;
 };

@@ -25,7 +25,8 @@ enum {
     POLICY_LIMIT_MS = 5000,
     POLICY_BEAT_MS = 3000
 };
-enum { CELLS = 5, EVENT_NAMES = 3, RELAYED = 400000000 };
+/* Numbers of what clients tell cells; on top, of what cells make of what they are told. */
+enum { CELLS = 5, EVENT_NAMES = 3, OF_CLIENTS = 200000000, RELAYED = 400000000 };
 enum { PROGRAM_NODES_MAX = 160, PROGRAM_NUMBERS = 200 };
 
 enum node_kind {
@@ -76,9 +77,10 @@ struct program {
     int64_t wait_ms, due_ms; /* of its start */
     bool is_tentative, is_unknown, is_gone, is_over, is_failed, is_over_tentative;
     bool may_be_terminated, is_terminated, was_managed;
-    size_t rewinds;
+    size_t rewinds, restarts;
     bool is_purge_tentative, may_be_purged, is_purged;
     int64_t stage, tentative_stage; /* its status, as seen */
+    int64_t stage_before;           /* a trial on a copy of the disk */
     uint64_t over_generation;       /* of the process that was the first to say so */
     char *output;
 };

@@ -7,7 +7,7 @@ struct told {
     const struct program *p;
     const struct cells *cells;
     bool is_certain; /* that what it reached came to be: it was not terminated */
-    size_t most;     /* a rewind does the turn again that failed, with what it sent */
+    size_t most;     /* a restart does all of it again, a rewind the turn that failed */
 };
 
 static size_t times_told(const struct cells *cells, int cell, int64_t n)
@@ -104,6 +104,12 @@ void program_check_told(struct sim *s, const struct program *p, const struct cel
                      .p = p,
                      .cells = cells,
                      .is_certain = p->is_over && !p->is_terminated,
-                     .most = 1 + p->rewinds};
+                     .most = 1 + p->rewinds + p->restarts};
     check_list(&t, p->first, true);
+}
+
+void program_check_told_once(struct sim *s, const struct cells *cells, int cell, int64_t n)
+{
+    struct told t = {.s = s, .cells = cells, .most = 1};
+    expect_told(&t, cell, n, false);
 }

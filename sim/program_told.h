@@ -12,5 +12,7 @@ struct cells {
 
 /* When everything came to its end. Does not return when something was told that cannot be. */
 void program_check_told(struct sim *s, const struct program *p, const struct cells *cells);
+/* The same of one that nobody may have told. */
+void program_check_told_once(struct sim *s, const struct cells *cells, int cell, int64_t n);
 
 #endif

@@ -3,7 +3,7 @@
 #include "sim/clients.h"
 #include "sim/heap.h"
 #include "sim/process.h"
-#include "sim/program_told.h"
+#include "sim/tellings.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,8 +12,8 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
-enum what { WHAT_RUN, WHAT_RAISE, WHAT_LOOK, WHAT_CELL, WHAT_MANAGE };
-enum verb { SUSPEND, RESUME, REWIND, TERMINATE, PURGE };
+enum what { WHAT_RUN, WHAT_RAISE, WHAT_LOOK, WHAT_CELL, WHAT_MANAGE, WHAT_TELL };
+enum verb { SUSPEND, RESUME, REWIND, TERMINATE, PURGE, RESTART };
 enum { PROGRAMS_MAX = 100000 };
 
 struct programs {
@@ -26,12 +26,14 @@ struct programs {
     } * ran, *keys; /* by n, by key */
     size_t ran_mask;
     struct cells cells;
+    struct tellings *tellings;
 };
 
 struct programs *programs_new(struct sim *s)
 {
     (void)s;
     struct programs *all = sim_zalloc(sizeof *all);
+    all->tellings = tellings_new();
     all->ran_mask = (1 << 16) - 1;
     all->ran = sim_zalloc((all->ran_mask + 1) * sizeof all->ran[0]);
     all->keys = sim_zalloc((all->ran_mask + 1) * sizeof all->keys[0]);
@@ -48,6 +50,7 @@ void programs_free(struct programs *all)
     }
     for (int k = 0; k < CELLS; k++)
         sim_free(all->cells.at[k]);
+    tellings_free(all->tellings);
     sim_free(all->at);
     sim_free(all->ran);
     sim_free(all->keys);
@@ -71,6 +74,11 @@ void programs_due(struct sim *s, int64_t due_ms, int64_t now_ms)
     PROBE("a cell was told later");
 }
 
+bool programs_were_restarted(const struct sim *s, int64_t n)
+{
+    return s->programs->at[n / PROGRAM_NUMBERS]->restarts > 0;
+}
+
 bool programs_ran(struct sim *s, int64_t n, const char *key)
 {
     struct programs *all = s->programs;
@@ -82,7 +90,7 @@ bool programs_ran(struct sim *s, int64_t n, const char *key)
         violated(s, "an activity ran before the commit that scheduled it: %lld", (long long)n);
     size_t i = (size_t)n & all->ran_mask, k = hash & all->ran_mask;
     bool ran_before = all->ran[i].n == n && all->ran[i].key;
-    if (ran_before && all->ran[i].key != hash)
+    if (ran_before && all->ran[i].key != hash && !programs_were_restarted(s, n))
         violated(s, "activity %lld ran again under another key: %s", (long long)n, key);
     if (all->keys[k].key == hash && all->keys[k].n != n)
         violated(s, "activity %lld ran under the key of %lld: %s", (long long)n,
@@ -107,11 +115,29 @@ static struct op op_of(enum what what, int program, int64_t n, bool is_post)
                        .is_post = is_post};
 }
 
+static struct op pick_telling(struct sim *s)
+{
+    int cell = (int)draw(s, CELLS);
+    return op_of(WHAT_TELL, cell, tellings_add(s->programs->tellings, cell), true);
+}
+
 static int pick_program(struct sim *s)
 {
     const struct programs *all = s->programs;
     uint32_t back = all->count < 12 ? (uint32_t)all->count : 12;
     return (int)(all->count - 1 - draw(s, back));
+}
+
+/* What an operator wants. */
+static struct op pick_order(struct sim *s)
+{
+    static const enum verb verbs[] = {SUSPEND, RESUME, RESUME, RESUME, REWIND, TERMINATE};
+    int program = pick_program(s);
+    const struct program *p = s->programs->at[program];
+    bool is_over = p->is_over && !p->is_over_tentative;
+    uint32_t how = is_over ? draw(s, 4) : 0;
+    enum verb verb = how == 3 ? RESTART : how == 2 ? PURGE : verbs[draw(s, 6)];
+    return op_of(WHAT_MANAGE, program, verb, true);
 }
 
 bool programs_pick(struct sim *s, struct op *ret)
@@ -135,10 +161,10 @@ bool programs_pick(struct sim *s, struct op *ret)
     }
     bool is_raise = what >= 2;
     if (once_in(s, 8)) {
-        static const enum verb verbs[] = {SUSPEND, RESUME, RESUME, RESUME, REWIND, TERMINATE};
-        int program = pick_program(s);
-        bool is_over = all->at[program]->is_over && !all->at[program]->is_over_tentative;
-        *ret = op_of(WHAT_MANAGE, program, is_over && draw(s, 2) ? PURGE : verbs[draw(s, 6)], true);
+        *ret = pick_order(s);
+        is_raise = false;
+    } else if (once_in(s, 6)) {
+        *ret = pick_telling(s);
         is_raise = false;
     } else if (is_raise)
         *ret = op_of(WHAT_RAISE, pick_program(s), draw(s, EVENT_NAMES), true);
@@ -153,11 +179,9 @@ bool programs_pick(struct sim *s, struct op *ret)
 
 void programs_write(struct sim *s, const struct op *op, char *target, size_t size, struct buf *body)
 {
-    static const char *const verbs[] = {[SUSPEND] = "suspend",
-                                        [RESUME] = "resume",
-                                        [REWIND] = "rewind",
-                                        [TERMINATE] = "terminate",
-                                        [PURGE] = "purge"};
+    static const char *const verbs[] =
+        {[SUSPEND] = "suspend",     [RESUME] = "resume", [REWIND] = "rewind",
+         [TERMINATE] = "terminate", [PURGE] = "purge",   [RESTART] = "restart"};
     const struct program *p = op->item == WHAT_RUN ? s->programs->at[op->registry] : NULL;
     switch ((enum what)op->item) {
     case WHAT_RUN:
@@ -177,6 +201,9 @@ void programs_write(struct sim *s, const struct op *op, char *target, size_t siz
         break;
     case WHAT_CELL:
         snprintf(target, size, "/api/Cell/%d", op->registry);
+        break;
+    case WHAT_TELL:
+        snprintf(target, size, "/api/Tell/%d?n=%lld", op->registry, (long long)op->n);
         break;
     }
 }
@@ -258,6 +285,22 @@ static void raised(struct sim *s, struct program *p, const struct op *op, const 
     p->raised_count[name]++;
 }
 
+/* It runs again from its start, or is to: which of the events were for the run before, is open. */
+static void restarted(struct program *p)
+{
+    if (p->is_over)
+        PROBE("a program was restarted");
+    p->restarts++;
+    p->is_over = false;
+    p->stage = 0;
+    p->tentative_stage = 0;
+    for (int name = 0; name < EVENT_NAMES; name++)
+        for (size_t i = 0; i < p->raised_count[name]; i++)
+            p->raised[name][i].is_maybe = true;
+    sim_free(p->output);
+    p->output = NULL;
+}
+
 /* Whatever comes of it may have been there before it is known to be. */
 static void managed(struct sim *s, struct program *p, const struct op *op, const struct answer *a)
 {
@@ -268,6 +311,8 @@ static void managed(struct sim *s, struct program *p, const struct op *op, const
     p->was_managed = true;
     p->may_be_terminated |= op->n == TERMINATE;
     p->rewinds += op->n == REWIND;
+    if (op->n == RESTART && a->status == 200)
+        restarted(p);
     if (op->n == PURGE && a->status == 200) {
         p->is_purge_tentative |= p->is_over;
         p->may_be_purged |= !p->is_over; /* it was rewound meanwhile */
@@ -301,6 +346,7 @@ static void cell_has(struct sim *s, int cell, const struct answer *a)
         at = end;
     }
     cells->count[cell] = n;
+    tellings_look(s, s->programs->tellings, cells, cell);
     if (real != sum)
         violated(s, "cell %d says %lld, and what it was told adds up to %lld", cell, (long long)sum,
                  (long long)real);
@@ -308,6 +354,10 @@ static void cell_has(struct sim *s, int cell, const struct answer *a)
 
 void programs_answer(struct sim *s, const struct op *op, const struct answer *a)
 {
+    if ((enum what)op->item == WHAT_TELL) {
+        tellings_answered(s, s->programs->tellings, op->n, a);
+        return;
+    }
     if (a->status == 503) {
         if (!clients_may_be_stuck(s))
             violated(s, "refused without need: %s", a->body);
@@ -338,6 +388,7 @@ enum verdict { IS_THERE, IS_NOT, IS_UNKNOWN };
 static void settle(struct sim *s, enum verdict verdict)
 {
     struct programs *all = s->programs;
+    tellings_settle(all->tellings, verdict == IS_THERE);
     for (size_t i = 0; i < all->count; i++) { /* also old ones: operators start and purge them */
         struct program *p = all->at[i];
         if (p->is_tentative) {
@@ -393,12 +444,16 @@ bool programs_are_unknown(const struct sim *s)
     return false;
 }
 
-void programs_trial_over(struct sim *s)
+void programs_trial(struct sim *s, bool is_begin)
 {
     struct programs *all = s->programs;
     for (size_t i = 0; i < all->count; i++) {
         struct program *p = all->at[i];
-        if (!p->is_over || p->over_generation != s->process->generation)
+        if (is_begin)
+            p->stage_before = p->stage;
+        else
+            p->stage = p->stage_before;
+        if (is_begin || !p->is_over || p->over_generation != s->process->generation)
             continue;
         p->is_over = false;
         sim_free(p->output);
@@ -442,9 +497,17 @@ bool programs_nudge(struct sim *s)
 void programs_end(struct sim *s)
 {
     struct programs *all = s->programs;
-    for (int cell = 0; cell < CELLS; cell++)
-        if (!clients_ask(s, &(struct op){.kind = OP_APP, .registry = cell, .item = WHAT_CELL}))
+    for (int cell = 0; cell < CELLS; cell++) {
+        struct op tell = op_of(WHAT_TELL, cell, tellings_add(all->tellings, cell), true);
+        if (!clients_ask(s, &tell))
             violated(s, "a cell does not answer");
+    }
+    for (int cell = 0; cell < CELLS; cell++) {
+        struct op look = op_of(WHAT_CELL, cell, 0, false);
+        if (!clients_ask(s, &look))
+            violated(s, "a cell cannot be looked at");
+    }
+    tellings_end(s, all->tellings, &all->cells);
     for (size_t i = 0; i < all->count; i++) {
         if (!all->at[i]->is_gone && !all->at[i]->is_over && !all->at[i]->is_purged)
             violated(s, "program p%zu did not come to its end", i);
@@ -454,6 +517,8 @@ void programs_end(struct sim *s)
     for (int cell = 0; cell < CELLS; cell++)
         for (size_t i = 0; i < all->cells.count[cell]; i++) {
             int64_t n = all->cells.at[cell][i] % RELAYED / PROGRAM_NUMBERS;
+            if (n >= OF_CLIENTS / PROGRAM_NUMBERS)
+                continue;
             if (n >= (int64_t)all->count || all->at[n]->is_gone)
                 violated(s, "cell %d was told %lld by nobody", cell,
                          (long long)all->cells.at[cell][i]);

@@ -32,17 +32,18 @@ void programs_unknown(struct sim *s);
 void programs_audit(struct sim *s);
 /* Whether a crash left open if some program was started. */
 bool programs_are_unknown(const struct sim *s);
-/* What was learned from the last process is to be forgotten: it ran on a copy of the disk. */
-void programs_trial_over(struct sim *s);
+/* Between two calls a process runs on a copy of the disk: what is learned from it is forgotten. */
+void programs_trial(struct sim *s, bool is_begin);
 /* When all is calm: wakes those that wait for an event. False when none does any more. */
 bool programs_nudge(struct sim *s);
 void programs_end(struct sim *s);
 
 /* How long the activity that is submitted takes; -1: for ever. */
 int64_t programs_activity_ms(struct sim *s);
-/* An activity runs, in the process. */
-/* Whether it did before. */
+/* An activity runs, in the process. Whether it did before. */
 bool programs_ran(struct sim *s, int64_t n, const char *key);
+/* Whether that program ran more than once from its start: its calls have other keys each time. */
+bool programs_were_restarted(const struct sim *s, int64_t n);
 /* A cell is told what was not to come before a time. */
 void programs_due(struct sim *s, int64_t due_ms, int64_t now_ms);
 

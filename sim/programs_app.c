@@ -450,6 +450,8 @@ static int web_manage(ks_http *h)
         ks_terminate(h->out, id, "away with it", true);
     else if (strcmp(verb, "purge") == 0)
         ks_purge(h->out, id, true);
+    else if (strcmp(verb, "restart") == 0)
+        ks_restart(h->out, id, NULL);
     else
         ks_rewind(h->out, id, -1, "once more");
     return ks_reply_empty(h, 200);
@@ -478,6 +480,14 @@ static int web_program(ks_http *h)
     }
 }
 
+/* Answered by what the cell answers. */
+static int web_tell(ks_http *h)
+{
+    int64_t n = strtoll(ks_text(ks_query(h, "n")), NULL, 10);
+    ks_ref cell = {"Cell", ks_route(h, "id")};
+    return ks_reply_result(h, cell, "Add", ks_integer(h->mem, n));
+}
+
 static int web_cell(ks_http *h)
 {
     const ks_val *state = ks_state(h, (ks_ref){"Cell", ks_route(h, "id")});
@@ -500,6 +510,7 @@ static const ks_function own[] = {
     KS_HTTP("Manage", "POST", "Manage/{verb}/{id}", 0, web_manage),
     KS_HTTP("Program", "GET", "Program/{id}", 0, web_program),
     KS_HTTP("Cell", "GET", "Cell/{id}", 0, web_cell),
+    KS_HTTP("Tell", "POST", "Tell/{id}", 0, web_tell),
     KS_END,
 };
 

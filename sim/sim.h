@@ -9,7 +9,8 @@
  *                 rounds, jobs, every way to end        clients.h  who asks for what
  *     chaos.h     what breaks, and when                 model.h    what was promised: the oracle
  *     programs.h  random orchestrations, their oracle   web.h      servers that they ask
- *     run.h       one run, from seed to verdict         probe.h    rare places were reached
+ *     damage.h    what becomes of it at rest            probe.h    rare places were reached
+ *     run.h       one run, from seed to verdict
  *     shrink.h    a failing tape made short
  *
  * Time is virtual: the loop (run.c) takes the next event, sets the clock to it, and lets it happen.
@@ -41,6 +42,7 @@ struct swarm {
         may_starve;
     bool may_close;
     bool are_writes_odd;
+    bool is_tight; /* the disk is full now and then, and soon to the last block */
     uint32_t slow_once_in, evict_once_in;
     uint32_t activity_ms, never_once_in, job_ms;
     int64_t open_ms;

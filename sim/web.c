@@ -2,6 +2,7 @@
 
 #include "sim/heap.h"
 #include "sim/program.h"
+#include "sim/programs.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -35,7 +36,8 @@ static uint64_t ask(struct sim *s, int64_t n, const char *key)
 {
     size_t i = (size_t)n % ASKED_MAX;
     uint64_t hash = XXH3_64bits(key, strlen(key));
-    if (s->web->asked[i].n != n) {
+    bool is_another = s->web->asked[i].key != hash && programs_were_restarted(s, n);
+    if (s->web->asked[i].n != n || is_another) {
         s->web->asked[i].n = n;
         s->web->asked[i].key = hash;
         s->web->asked[i].times = 0;
@@ -67,6 +69,8 @@ const ks_val *web_exchange(void *self, ks_arena *mem, const ks_http_request *req
     if (sscanf(request->url, "http://sim/%d/%lld", &kind, &n) != 2)
         violated(s, "a server that is none was asked: %s", request->url);
     const char *key = ks_text(ks_get(request->headers, "Idempotency-Key"));
+    if (!key[0] && !is_poll)
+        violated(s, "a server was asked without a key: %s", request->url);
     uint64_t before = is_poll ? 0 : ask(s, n, key);
     char *body = ks_format(mem, "%lld", n);
     PROBE("a server was asked");

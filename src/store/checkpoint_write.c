@@ -106,13 +106,40 @@ static int make_file(struct checkpoint *c)
     return result;
 }
 
+static int64_t wal_bytes(struct checkpoint *c)
+{
+    sqlite3_file *file = NULL;
+    sqlite3_int64 size = 0;
+    int result = sqlite3_file_control(c->writer.db, "main", SQLITE_FCNTL_JOURNAL_POINTER, &file);
+    if (result != SQLITE_OK || !file || !file->pMethods ||
+        file->pMethods->xFileSize(file, &size) != SQLITE_OK)
+        return 0;
+    return size;
+}
+
+/* How much of the log was committed, by the header of SQLite's index of it
+ * (https://sqlite.org/walformat.html: mxFrame); a save that failed may have left more. */
+static int64_t committed_bytes(struct checkpoint *c)
+{
+    enum { INDEX_BYTES = 32768, LAST_FRAME_AT = 16 };
+    sqlite3_file *file = NULL;
+    void volatile *index = NULL;
+    uint32_t frames = 0;
+    int result = sqlite3_file_control(c->writer.db, "main", SQLITE_FCNTL_FILE_POINTER, &file);
+    if (result == SQLITE_OK && file && file->pMethods)
+        result = file->pMethods->xShmMap(file, 0, INDEX_BYTES, 0, &index);
+    if (result == SQLITE_OK && index)
+        memcpy(&frames, (const char *)index + LAST_FRAME_AT, sizeof frames);
+    return frames ? WAL_HEADER_BYTES + frames * WAL_FRAME_BYTES : 0;
+}
+
 /* What is written down of the log has to be true until everything is in the file, and gone before
- * anything new is in the log. A foreign reader may keep SQLite from copying all of it, or from
- * cutting it off. */
+ * anything new is in the log. A full disk or a foreign reader may keep SQLite from copying all of
+ * it, or from cutting it off. */
 int checkpoint_settle(struct checkpoint *c)
 {
     int in_log = 0, copied = 0;
-    int begun = settling_begin(c->env, c->folder, SETTLING_ALL);
+    int begun = settling_begin(c->env, c->folder, committed_bytes(c));
     if (begun < 0)
         return SQLITE_FULL; /* whatever it was: another time, then */
     int result = sqlite3_wal_checkpoint_v2(c->writer.db, NULL, SQLITE_CHECKPOINT_TRUNCATE, &in_log,
@@ -123,23 +150,11 @@ int checkpoint_settle(struct checkpoint *c)
         c->is_dir_synced = true;
     }
     bool is_all_copied = result == SQLITE_OK || (in_log >= 0 && in_log == copied);
-    if (begun && is_all_copied)
+    if (is_all_copied && (begun || c->settling != SETTLING_NONE)) {
         settling_end(c->env, c->folder);
-    if (!is_all_copied && in_log > 0 &&
-        settling_begin(c->env, c->folder, WAL_HEADER_BYTES + in_log * WAL_FRAME_BYTES) < 0)
-        die("what is in the log of the checkpoint %s cannot be written down", c->path);
+        c->settling = SETTLING_NONE;
+    }
     return result;
-}
-
-static int64_t wal_bytes(struct checkpoint *c)
-{
-    sqlite3_file *file = NULL;
-    sqlite3_int64 size = 0;
-    int result = sqlite3_file_control(c->writer.db, "main", SQLITE_FCNTL_JOURNAL_POINTER, &file);
-    if (result != SQLITE_OK || !file || !file->pMethods ||
-        file->pMethods->xFileSize(file, &size) != SQLITE_OK)
-        return 0;
-    return size;
 }
 
 /* ---- one save ---- */

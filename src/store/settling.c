@@ -114,7 +114,7 @@ int settling_begin(struct env *env, const char *folder, int64_t len)
     int result = log_open(env, folder, &file, &size);
     if (result < 0)
         return result == -ENOENT ? 0 : result;
-    note.len = len == SETTLING_ALL ? size : len;
+    note.len = len;
     result = log_checksum(env, file, note.len, &note.checksum);
     int sync = result == 0 && note.len ? env->disk_sync(env->self, file) : 0;
     env->disk_close(env->self, file);

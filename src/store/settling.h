@@ -19,10 +19,10 @@ enum settling {
     SETTLING_WHOLE /* and nothing behind it: each byte of the log was synced */
 };
 
-/* Of the log as it is now, or of its first len bytes. 1; 0 when there is nothing in it; or a
- * negative errno. A sync that fails ends the process. */
+/* Of the log's first len bytes, which have to stay as they are until it is settled: what is behind
+ * the last commit does not. 1; 0 when there are none; or a negative errno. A sync that fails ends
+ * the process. */
 int settling_begin(struct env *env, const char *folder, int64_t len);
-enum { SETTLING_ALL = -1 };
 /* Everything is in the file, which is synced; before anything else goes into the log. */
 void settling_end(struct env *env, const char *folder);
 /* At a start. 0, -EBADMSG when the log is not what it was, or what reading gave. */
