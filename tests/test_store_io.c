@@ -54,6 +54,8 @@ static void expect(struct run *r, bool is_so, const char *what, const char *why)
 static void expect_trouble(struct run *r, int result)
 {
     expect(r, r->disk.has_failed, "an error although nothing failed", r->world.why);
+    if (r->world.store) /* else it was not opened */
+        snprintf(r->world.why, sizeof r->world.why, "%s", store_why(r->world.store));
     expect(r, result == KS_E_IO || result == KS_E_FULL || result == KS_E_BUSY, "taken for another",
            r->world.why);
 }
@@ -96,8 +98,12 @@ static bool each_due(void *ctx, const struct due *due)
 
 static int look(struct run *r)
 {
+    const ks_filter all = {0};
+    struct query query = {.filter = &all, .limit = 4, .mem = &r->world.mem};
+    struct query_page page;
     size_t count = 0;
-    return store_due(r->world.store, 0, INT64_MAX, each_due, &count);
+    int result = store_query(r->world.store, &query, &page);
+    return result < 0 ? result : store_due(r->world.store, 0, INT64_MAX, each_due, &count);
 }
 
 static int live(struct run *r)
@@ -113,6 +119,8 @@ static int live(struct run *r)
         result = look(r);
     if (result == 0)
         result = commit_some(r, 4);
+    if (result == 0)
+        result = look(r);
     if (result == 0) {
         world_abandon(&r->world);
         ram_disk_process_over(&r->disk);
@@ -176,6 +184,7 @@ static void one_run(const struct ram_disk *fault, int (*life)(struct run *r))
 {
     static struct run run; /* its addresses outlive the jump */
     struct run *r = &run;
+    ram_disk_take_memory();
     set_up_ram(r, "ram");
     r->disk = *fault;
     snprintf(r->story, sizeof r->story, "call %lld fails with %s%s", (long long)fault->fail_at,
@@ -185,6 +194,7 @@ static void one_run(const struct ram_disk *fault, int (*life)(struct run *r))
         int result = life(r);
         if (result < 0)
             expect_trouble(r, result);
+        expect(r, !r->disk.has_failed || fault->error != ENOLCK, "goes on with a lock", "");
         end_it(r);
     } else {
         expect(r, r->disk.has_failed, "died although nothing failed", "");
@@ -223,12 +233,19 @@ static bool survives(const struct ram_disk *fault, int (*life)(struct run *r))
     return WEXITSTATUS(status) == 0;
 }
 
+/* The many calls that read the log's frames are all alike, and so are many of those for memory. */
+static int64_t pace(const struct ram_disk *fault, int (*life)(struct run *r))
+{
+    if (fault->error == ENOMEM)
+        return fault->is_lasting ? 31 : 3;
+    return life == live_many && fault->fail_at > 40 ? 13 : 1;
+}
+
 static void survives_all_of(struct ram_disk fault, int (*life)(struct run *r))
 {
     fault.fail_at = 1;
-    /* The many calls that read the log's frames are all alike. */
     while (survives(&fault, life))
-        fault.fail_at += life == live_many && fault.fail_at > 40 ? 13 : 1;
+        fault.fail_at += pace(&fault, life);
     assert_true(fault.fail_at > 20);
 }
 
@@ -268,6 +285,19 @@ static void a_checkpoint_that_others_lock_loses_nothing(void **state)
     (void)state;
     survives_all((struct ram_disk){.error = EBUSY});
     survives_all((struct ram_disk){.error = EBUSY, .is_lasting = true});
+}
+
+static void a_lock_that_cannot_be_let_go_loses_nothing(void **state)
+{
+    (void)state;
+    survives_all((struct ram_disk){.error = ENOLCK});
+}
+
+static void no_memory_for_sqlite_loses_nothing(void **state)
+{
+    (void)state;
+    survives_all((struct ram_disk){.error = ENOMEM});
+    survives_all((struct ram_disk){.error = ENOMEM, .is_lasting = true});
 }
 
 /* ---- what is told of a folder ---- */
@@ -415,6 +445,8 @@ int main(void)
         cmocka_unit_test(a_disk_that_is_full_from_any_call_on_loses_nothing),
         cmocka_unit_test(an_error_while_the_checkpoints_log_is_made_again_loses_nothing),
         cmocka_unit_test(a_checkpoint_that_others_lock_loses_nothing),
+        cmocka_unit_test(a_lock_that_cannot_be_let_go_loses_nothing),
+        cmocka_unit_test(no_memory_for_sqlite_loses_nothing),
         cmocka_unit_test(a_folder_says_what_is_wrong_with_it),
         cmocka_unit_test(a_holder_that_cannot_be_named_is_another_process),
         cmocka_unit_test(a_write_that_writes_nothing_is_an_error),
