@@ -300,7 +300,7 @@ static int file_close(sqlite3_file *file)
 static int file_read(sqlite3_file *file, void *to, int len, sqlite3_int64 offset)
 {
     if (call(sqlite_disk) < 0)
-        return SQLITE_IOERR_READ;
+        return SQLITE_IOERR_CORRUPTFS; /* as unix says when it gets EIO */
     int64_t n = bytes_read(ram(file), to, (size_t)len, offset);
     memset((char *)to + n, 0, (size_t)(len - n));
     return n == len ? SQLITE_OK : SQLITE_IOERR_SHORT_READ;

@@ -658,6 +658,23 @@ static void a_tag_is_any_text(void **at)
     }
 }
 
+/* Bytes, not characters: the last one may be the greatest there is, and nothing has so long an id. */
+static void an_id_prefix_is_any_bytes(void **at)
+{
+    struct shelf *s = *at;
+    char is_long[KS_ID_MAX + 40] = "";
+    memset(is_long, 'a', sizeof is_long - 1);
+    create(s, "a\xC3\xBF", "Order", "", "");
+    create(s, "a\xC3\xC0", "Order", "", "");
+    create(s, "b", "Order", "", "");
+    commit(s);
+    restart(s);
+    assert_int_equal(count_all(s, &(ks_filter){.id_prefix = "a\xC3\xBF"}), 1);
+    assert_int_equal(count_all(s, &(ks_filter){.id_prefix = "a\xC3"}), 2);
+    assert_int_equal(count_all(s, &(ks_filter){.id_prefix = "\xFF"}), 0);
+    assert_int_equal(count_all(s, &(ks_filter){.id_prefix = is_long}), 0);
+}
+
 /* ---- a folder of before ---- */
 
 static void a_folder_of_before_there_were_queries_is_brought_up_to_date(void **at)
@@ -689,6 +706,15 @@ static void a_folder_of_before_there_were_queries_is_brought_up_to_date(void **a
     assert_ok(s, world_open(&s->w));
 }
 
+static void a_status_has_a_name_or_none(void **at)
+{
+    (void)at;
+    for (ks_runtime_status i = KS_PENDING; i <= KS_QUARANTINED; i++)
+        assert_int_equal(status_of_name(str_of(ks_status_name(i))), i);
+    assert_string_equal(ks_status_name((ks_runtime_status)99), "Unknown");
+    assert_int_equal(status_of_name(STR("Unknown")), KS_MISSING);
+}
+
 #define ON_BOTH(claim) \
     {"memory: " #claim, claim, set_up_memory, tear_down, NULL}, \
     { \
@@ -698,12 +724,14 @@ static void a_folder_of_before_there_were_queries_is_brought_up_to_date(void **a
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        {"a_status_has_a_name_or_none", a_status_has_a_name_or_none, NULL, NULL, NULL},
         ON_BOTH(nothing_is_found_in_an_empty_store),
         ON_BOTH(what_the_pass_did_is_seen_before_its_commit),
         ON_BOTH(what_is_being_saved_is_seen_as_it_is),
         ON_BOTH(what_keepsake_keeps_for_itself_is_not_shown),
         ON_BOTH(a_page_ends_after_some_milliseconds),
         ON_BOTH(a_tag_is_any_text),
+        ON_BOTH(an_id_prefix_is_any_bytes),
         ON_BOTH(every_query_agrees_with_the_model),
         ON_BOTH(every_query_agrees_with_jobs_on_threads),
         ON_BOTH(a_save_may_end_while_a_page_is_made),

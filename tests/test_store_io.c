@@ -8,6 +8,8 @@
 #include "ram_disk.h"
 #include "store_world.h"
 
+#include "store/connection.h"
+
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -96,13 +98,17 @@ static bool each_due(void *ctx, const struct due *due)
     return true;
 }
 
+static int ask(struct run *r, const ks_filter *filter)
+{
+    struct query query = {.filter = filter, .limit = 50, .mem = &r->world.mem};
+    struct query_page page;
+    return store_query(r->world.store, &query, &page);
+}
+
 static int look(struct run *r)
 {
-    const ks_filter all = {0};
-    struct query query = {.filter = &all, .limit = 4, .mem = &r->world.mem};
-    struct query_page page;
     size_t count = 0;
-    int result = store_query(r->world.store, &query, &page);
+    int result = ask(r, &(ks_filter){0});
     return result < 0 ? result : store_due(r->world.store, 0, INT64_MAX, each_due, &count);
 }
 
@@ -160,6 +166,63 @@ static int live_many(struct run *r)
     expect(r, log && log->bytes.len > 256 << 10, "leaves no log", "");
     r->disk.fail_at = r->disk.calls + fail_at;
     int result = open_it(r);
+    return result == 0 ? look(r) : result;
+}
+
+/* Only what a query reads counts: by each of the ways there are, from a file that nobody has read. */
+static int live_asking(struct run *r)
+{
+    static const ks_filter filters[] = {{.id_prefix = "@list@many-50"},
+                                        {.name = "Order", .statuses = 1u << KS_COMPLETED},
+                                        {.statuses = 1u << KS_FAILED},
+                                        {.created_until_ms = 20},
+                                        {0}};
+    int64_t fail_at = r->disk.fail_at;
+    r->disk.fail_at = 0;
+    int result = open_it(r);
+    if (result == 0)
+        result = commit_some(r, 20);
+    if (result == 0)
+        commit_many(r);
+    if (result == 0)
+        result = world_close(&r->world);
+    ram_disk_process_over(&r->disk);
+    expect(r, result == 0 && open_it(r) == 0, "cannot be made", r->world.why);
+    r->disk.fail_at = r->disk.calls + fail_at;
+    for (size_t i = 0; i < sizeof filters / sizeof filters[0] && result == 0; i++)
+        result = ask(r, &filters[i]);
+    return result;
+}
+
+static void run_sql(struct run *r, const char *sql)
+{
+    struct connection c;
+    const char *const none[CONNECTION_STATEMENTS_MAX] = {NULL};
+    int result = connection_open(&c, "ram/checkpoint.db", "ram", false, none);
+    if (result == SQLITE_OK)
+        result = connection_exec(&c, sql);
+    expect(r, result == SQLITE_OK, "cannot be made", sqlite3_errmsg(c.db));
+    connection_close(&c);
+    ram_disk_process_over(&r->disk);
+}
+
+/* Only the start counts that brings a folder of before there were queries up to date. */
+static int live_older(struct run *r)
+{
+    int64_t fail_at = r->disk.fail_at;
+    r->disk.fail_at = 0;
+    int result = open_it(r);
+    if (result == 0)
+        result = commit_some(r, 5);
+    if (result == 0)
+        result = world_close(&r->world);
+    ram_disk_process_over(&r->disk);
+    expect(r, result == 0, "cannot be made", r->world.why);
+    run_sql(r,
+            "DROP TABLE tag;DROP INDEX instance_name;DROP INDEX instance_status;"
+            "DROP INDEX instance_parent");
+    r->disk.fail_at = r->disk.calls + fail_at;
+    result = open_it(r);
     return result == 0 ? look(r) : result;
 }
 
@@ -278,6 +341,20 @@ static void an_error_while_the_checkpoints_log_is_made_again_loses_nothing(void 
     (void)state;
     survives_all_of((struct ram_disk){.error = EIO}, live_many);
     survives_all_of((struct ram_disk){.error = ENOSPC, .is_lasting = true}, live_many);
+}
+
+static void an_error_while_a_query_reads_loses_nothing(void **state)
+{
+    (void)state;
+    survives_all_of((struct ram_disk){.error = EIO}, live_asking);
+    survives_all_of((struct ram_disk){.error = ENOMEM}, live_asking);
+}
+
+static void an_error_while_an_older_folder_is_brought_up_to_date_loses_nothing(void **state)
+{
+    (void)state;
+    survives_all_of((struct ram_disk){.error = EIO}, live_older);
+    survives_all_of((struct ram_disk){.error = ENOMEM}, live_older);
 }
 
 static void a_checkpoint_that_others_lock_loses_nothing(void **state)
@@ -444,6 +521,8 @@ int main(void)
         cmocka_unit_test(a_disk_that_fails_from_any_call_on_loses_nothing),
         cmocka_unit_test(a_disk_that_is_full_from_any_call_on_loses_nothing),
         cmocka_unit_test(an_error_while_the_checkpoints_log_is_made_again_loses_nothing),
+        cmocka_unit_test(an_error_while_a_query_reads_loses_nothing),
+        cmocka_unit_test(an_error_while_an_older_folder_is_brought_up_to_date_loses_nothing),
         cmocka_unit_test(a_checkpoint_that_others_lock_loses_nothing),
         cmocka_unit_test(a_lock_that_cannot_be_let_go_loses_nothing),
         cmocka_unit_test(no_memory_for_sqlite_loses_nothing),
