@@ -199,6 +199,17 @@ static void a_log_is_what_was_noted_or_cut_off_or_refused(void **state)
     assert_found(&env, -EBADMSG, SETTLING_WHOLE);
     resize_log(&disk, "");
     assert_found(&env, 0, SETTLING_NONE);
+    resize_log(&disk, "as it was");
+    int64_t calls = disk.calls;
+    assert_found(&env, 0, SETTLING_WHOLE);
+    calls = disk.calls - calls;
+    for (int64_t i = 1; i <= calls; i++) {
+        enum settling settling;
+        disk.error = EIO;
+        disk.fail_at = disk.calls + i;
+        assert_int_equal(settling_find(&env, "ram", &settling), -EIO);
+    }
+    assert_true(calls > 3);
     assert_int_equal(env.disk_unlink(env.self, "ram/checkpoint.db-wal"), 0);
     assert_found(&env, -EBADMSG, SETTLING_NONE);
     settling_end(&env, "ram");

@@ -715,6 +715,26 @@ static void a_status_has_a_name_or_none(void **at)
     assert_int_equal(status_of_name(STR("Unknown")), KS_MISSING);
 }
 
+/* Whoever has the history finds that out; a start does not. */
+static void a_history_that_cannot_be_read_is_brought_up_to_date_without_its_tags(void **at)
+{
+    struct shelf *s = *at;
+    struct instance *inst;
+    create(s, "a", "Order", "", "red");
+    create(s, "b", "Order", "", "red");
+    commit(s);
+    assert_int_equal(world_close(&s->w), 0);
+    run_sql(s,
+            "DROP TABLE tag;DROP INDEX instance_name;DROP INDEX instance_status;"
+            "DROP INDEX instance_parent;UPDATE instance SET parent=NULL,tags=NULL;"
+            "UPDATE log SET bytes=x'02ff' WHERE uid=1",
+            NULL);
+    assert_ok(s, world_open(&s->w));
+    assert_int_equal(count_all(s, &(ks_filter){.name = "Order"}), 2);
+    assert_int_equal(count_all(s, &(ks_filter){.tag = "color", .tag_value = "red"}), 1);
+    assert_int_equal(store_load(s->w.store, STR("a"), &inst), KS_E_DAMAGED);
+}
+
 #define ON_BOTH(claim) \
     {"memory: " #claim, claim, set_up_memory, tear_down, NULL}, \
     { \
@@ -739,6 +759,9 @@ int main(void)
         {"journal: a_folder_of_before_there_were_queries_is_brought_up_to_date",
          a_folder_of_before_there_were_queries_is_brought_up_to_date, set_up_journal, tear_down,
          NULL},
+        {"journal: a_history_that_cannot_be_read_is_brought_up_to_date_without_its_tags",
+         a_history_that_cannot_be_read_is_brought_up_to_date_without_its_tags, set_up_journal,
+         tear_down, NULL},
     };
     return cmocka_run_group_tests_name("query", tests, NULL, NULL);
 }
