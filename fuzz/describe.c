@@ -77,8 +77,7 @@ static struct instance *saved_and_restored(struct instance *inst, ks_arena *mem)
     struct instance *copy = instance_new(inst->uid, inst->kind,
                                          (struct str){inst->id, inst->id_len}, str_of(inst->name),
                                          inst->created_ms);
-    struct str log = {image.log.len ? image.log.at : "", image.log.len};
-    int result = instance_restore(copy, image.state, log, mem);
+    int result = instance_restore(copy, image.state, image.history, image.log, mem);
     struct buf text = describe_instance(inst);
     fuzz_check(result == 0, "%s, saved, is refused", text.at);
     buf_free(&text);

@@ -27,9 +27,9 @@
 
 enum { LINES_MAX = 40, UIDS = 8 };
 
-static const char *const columns[] = {"id",         "kind",    "name",       "status",
-                                      "created_ms", "wake_ms", "sequence",   "input",
-                                      "output",     "state",   "updated_ms", "uid"};
+static const char *const columns[] = {"id",         "kind",     "name",   "status", "created_ms",
+                                      "wake_ms",    "sequence", "input",  "output", "state",
+                                      "updated_ms", "uid",      "history"};
 
 struct opened {
     struct table table;
@@ -149,7 +149,8 @@ static void change_more(struct connection *c, uint8_t which)
                                        "DROP TABLE meta",
                                        "DROP INDEX instance_wake",
                                        "ALTER TABLE instance DROP COLUMN state",
-                                       "PRAGMA user_version=2",
+                                       "ALTER TABLE instance DROP COLUMN history",
+                                       "PRAGMA user_version=1",
                                        "DELETE FROM meta",
                                        "DELETE FROM instance",
                                        "CREATE TABLE more(x)",

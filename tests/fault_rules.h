@@ -25,7 +25,7 @@ struct fault_rule {
 static const struct fault_rule fault_rules[] = {
     /* Gone on with, but for a sync by SQLite, which takes any error for one. */
     {ANY_TIME, CALL_SYNC, PLACE_DB, EINTR, NOT_STARTED | ENDED},
-    {ANY_TIME, CALL_SYNC, PLACE_WAL, EINTR, NOT_STARTED | ENDED},
+    {ANY_TIME, CALL_SYNC, PLACE_WAL, EINTR, NOT_STARTED | ENDED | UNSEEN}, /* or it is ours */
     {ANY_TIME, CALL_SYNC, PLACE_UNDO, EINTR, NOT_STARTED | ENDED},
     {ANY_TIME, ANY, ANY, EINTR, UNSEEN},
     {ANY_TIME, ANY, ANY, FAULT_SHORT, UNSEEN},

@@ -236,8 +236,10 @@ static void delete_and_save(struct world *w)
 
 static void create_and_save(struct world *w)
 {
+    static char input[SHORT_HISTORY_BYTES]; /* too long for the row */
     struct buf log = {0};
-    event_encode(&log, &(struct event){.type = EVENT_EXECUTION_STARTED});
+    event_encode(&log, &(struct event){.type = EVENT_EXECUTION_STARTED,
+                                       .val = ks_string_n(&w->mem, input, sizeof input)});
     world_change(w, world_create(w, INSTANCE_ORCHESTRATION, "new", "New"),
                  (struct str){log.at, log.len});
     commit_and_save(w);

@@ -214,7 +214,7 @@ static void expect_saved(struct box *b)
     instance_save(b->inst, &texts, &image);
     assert_true(image.is_whole);
     struct instance *again = instance_new(3, INSTANCE_ENTITY, STR("@box@Key"), STR("box"), 0);
-    assert_int_equal(instance_restore(again, image.state, image.log, &b->mem), 0);
+    assert_int_equal(instance_restore(again, image.state, image.history, image.log, &b->mem), 0);
     assert_true(val_equal(again->entity.doc.root, b->inst->entity.doc.root));
     assert_int_equal(again->due_ms, b->inst->due_ms);
     instance_free(again);

@@ -227,7 +227,7 @@ static void bytes_that_are_no_events_are_refused(void **state)
 
 /* What a store keeps of one instance, and how much it wrote for it. */
 struct row {
-    struct buf state, log;
+    struct buf state, history, log;
     size_t written_bytes, wholes;
 };
 
@@ -251,8 +251,10 @@ static void row_save(struct row *row, struct instance *inst)
     } else {
         assert_int_equal(image.state.len, 0);
     }
+    row->history.len = 0;
+    buf_append(&row->history, image.history.at, image.history.len);
     buf_append(&row->log, image.log.at, image.log.len);
-    row->written_bytes += image.state.len + image.log.len;
+    row->written_bytes += image.state.len + image.history.len + image.log.len;
     row->wholes += image.is_whole;
     buf_free(&texts);
 }
@@ -261,13 +263,15 @@ static struct instance *row_load(const struct row *row, struct instance *inst)
 {
     struct str state = {row->state.len ? row->state.at : "", row->state.len};
     struct str log = {row->log.len ? row->log.at : "", row->log.len};
-    assert_int_equal(instance_restore(inst, state, log, &scratch), 0);
+    struct str history = {row->history.len ? row->history.at : "", row->history.len};
+    assert_int_equal(instance_restore(inst, state, history, log, &scratch), 0);
     return inst;
 }
 
 static void row_free(struct row *row)
 {
     buf_free(&row->state);
+    buf_free(&row->history);
     buf_free(&row->log);
 }
 
@@ -358,6 +362,33 @@ static void saving_a_large_entity_costs_what_changed(void **state)
     row_free(&row);
 }
 
+/* In one place or the other. */
+static void assert_is_saved(const struct row *row, const struct instance *inst)
+{
+    const struct buf *history = &inst->orchestration.history;
+    bool is_short = history->len <= SHORT_HISTORY_BYTES;
+    const struct buf *there = is_short ? &row->history : &row->log;
+    assert_int_equal((is_short ? &row->log : &row->history)->len, 0);
+    assert_int_equal(there->len, history->len);
+    assert_memory_equal(there->at, history->at, history->len);
+}
+
+static void a_short_history_in_a_log_goes_to_its_row(void **state)
+{
+    (void)state;
+    struct row row = {0};
+    struct instance *inst = orchestration_new();
+    assert_int_equal(apply(inst, &(struct event){.type = EVENT_EXECUTION_STARTED}), 0);
+    buf_append(&row.log, inst->orchestration.history.at, inst->orchestration.history.len);
+    struct instance *again = row_load(&row, orchestration_new());
+    row_save(&row, again);
+    assert_int_equal(row.wholes, 1);
+    assert_is_saved(&row, again);
+    instance_free(again);
+    instance_free(inst);
+    row_free(&row);
+}
+
 static void an_orchestration_saved_in_pieces_is_restored(void **state)
 {
     struct row row = {0};
@@ -365,7 +396,7 @@ static void an_orchestration_saved_in_pieces_is_restored(void **state)
     (void)state;
     assert_int_equal(apply(inst, &(struct event){.type = EVENT_EXECUTION_STARTED}), 0);
     row_save(&row, inst);
-    for (uint32_t i = 0; i < 20; i++) {
+    for (uint32_t i = 0; i < 200; i++) {
         assert_int_equal(apply(inst, &(struct event){.type = EVENT_TASK_SCHEDULED,
                                                      .id = 2 * i,
                                                      .name = STR("Work")}),
@@ -374,27 +405,35 @@ static void an_orchestration_saved_in_pieces_is_restored(void **state)
                                                      .id = 2 * i + 1,
                                                      .due_ms = 1000 - i}),
                          0);
-        if (i % 3 == 0)
+        if (i % 3 == 0) {
             row_save(&row, inst);
+            assert_is_saved(&row, inst);
+        }
+        if (i % 11 == 0) { /* goes on as what was loaded */
+            row_save(&row, inst);
+            instance_free(inst);
+            inst = row_load(&row, orchestration_new());
+        }
         if (i % 7 == 0)
             save_whole_next(inst);
     }
     row_save(&row, inst);
+    assert_is_saved(&row, inst);
     size_t len = row.log.len;
     row_save(&row, inst); /* nothing new */
     assert_int_equal(row.log.len, len);
-    assert_int_equal(len, inst->orchestration.history.len);
+    assert_true(row.written_bytes < 20 * len);
     struct instance *again = row_load(&row, orchestration_new());
     assert_memory_equal(again->orchestration.history.at, inst->orchestration.history.at, len);
-    assert_int_equal(again->due_ms, 981);
+    assert_int_equal(again->due_ms, 801);
     assert_int_equal(instance_wake_ms(again), 0);
-    const struct pending *p = instance_pending(again, 38);
+    const struct pending *p = instance_pending(again, 398);
     struct reader r = reader_of(again->orchestration.history.at + p->history_bytes,
                                 len - p->history_bytes);
     struct event e;
     event_decode(&r, &scratch, &e);
     assert_int_equal(e.type, EVENT_TASK_SCHEDULED);
-    assert_int_equal(e.id, 38);
+    assert_int_equal(e.id, 398);
     instance_free(again);
     instance_free(inst);
     row_free(&row);
@@ -404,16 +443,24 @@ static void damaged_saves_are_refused(void **state)
 {
     struct instance *inst = entity_new();
     (void)state;
-    assert_int_equal(instance_restore(inst, STR("{\"a\":"), STR(""), &scratch), -1);
+    assert_int_equal(instance_restore(inst, STR("{\"a\":"), STR(""), STR(""), &scratch), -1);
     instance_free(inst);
     inst = entity_new();
-    assert_int_equal(instance_restore(inst, STR("{}"), STR("\x09"), &scratch), -1);
+    assert_int_equal(instance_restore(inst, STR("{}"), STR(""), STR("\x09"), &scratch), -1);
     instance_free(inst);
     inst = entity_new(); /* an addition that does not fit */
-    assert_int_equal(instance_restore(inst, STR("{\"a\":[]}"), STR("\3\1a\2"), &scratch), -1);
+    assert_int_equal(instance_restore(inst, STR("{\"a\":[]}"), STR(""), STR("\3\1a\2"), &scratch),
+                     -1);
     instance_free(inst);
     inst = orchestration_new();
-    assert_int_equal(instance_restore(inst, STR(""), STR("\3\0\0"), &scratch), -1);
+    assert_int_equal(instance_restore(inst, STR(""), STR(""), STR("\3\0\0"), &scratch), -1);
+    instance_free(inst);
+    inst = orchestration_new(); /* a history in both places */
+    assert_int_equal(apply(inst, &(struct event){.type = EVENT_EXECUTION_STARTED}), 0);
+    struct str all = {inst->orchestration.history.at, inst->orchestration.history.len};
+    struct instance *again = orchestration_new();
+    assert_int_equal(instance_restore(again, STR(""), all, all, &scratch), -1);
+    instance_free(again);
     instance_free(inst);
 }
 
@@ -428,6 +475,7 @@ int main(void)
         TEST(an_entity_saved_in_pieces_is_restored),
         TEST(saving_a_large_entity_costs_what_changed),
         TEST(an_orchestration_saved_in_pieces_is_restored),
+        TEST(a_short_history_in_a_log_goes_to_its_row),
         TEST(damaged_saves_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

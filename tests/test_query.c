@@ -688,7 +688,9 @@ static void a_folder_of_before_there_were_queries_is_brought_up_to_date(void **a
     assert_int_equal(world_close(&s->w), 0);
     run_sql(s,
             "DROP TABLE tag;DROP INDEX instance_name;DROP INDEX instance_status;"
-            "DROP INDEX instance_parent;UPDATE instance SET parent=NULL,tags=NULL",
+            "DROP INDEX instance_parent;UPDATE instance SET parent=NULL,tags=NULL;"
+            "INSERT INTO log SELECT uid,1,history FROM instance WHERE history IS NOT NULL;"
+            "ALTER TABLE instance DROP COLUMN history;PRAGMA user_version=1",
             NULL);
     for (int i = 0; i < 2; i++) {
         assert_ok(s, world_open(&s->w));

@@ -374,11 +374,11 @@ static void an_entity_has_nothing_of_an_orchestration(void **state)
     assert_null(instance_locks(inst, &mem));
     instance_free(inst);
     inst = instance_new(1, INSTANCE_ENTITY, STR("@list@a"), STR("list"), 0);
-    assert_int_equal(instance_restore(inst, STR(""), STR("\3\0\2"), &mem), 0);
+    assert_int_equal(instance_restore(inst, STR(""), STR(""), STR("\3\0\2"), &mem), 0);
     assert_int_equal(ks_int(inst->entity.doc.root), 1);
     instance_free(inst);
     inst = instance_new(1, INSTANCE_ENTITY, STR("@list@a"), STR("list"), 0);
-    assert_int_equal(instance_restore(inst, STR("{"), STR(""), &mem), -1);
+    assert_int_equal(instance_restore(inst, STR("{"), STR(""), STR(""), &mem), -1);
     instance_free(inst);
 }
 
@@ -390,7 +390,8 @@ static void a_place_behind_history_has_no_event(void **state)
     struct image image;
     struct instance *inst = instance_new(1, INSTANCE_ORCHESTRATION, STR("a"), STR("A"), 0);
     instance_save(inst, &texts, &image);
-    assert_true(image.is_whole && image.input.len == 0 && image.log.len == 0);
+    assert_true(image.is_whole && image.input.len == 0 && image.log.len == 0 &&
+                image.history.len == 0);
     instance_asked(inst, &(struct pending){.history_bytes = 7}, &mem, &e);
     assert_int_equal(e.type, 0);
     instance_free(inst);

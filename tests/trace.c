@@ -107,7 +107,7 @@ static void restart(struct world *w)
     struct buf *history = &w->inst->orchestration.history;
     struct instance *again = instance_make(w);
     struct str log = {history->at, history->len};
-    assert_int_equal(instance_restore(again, STR(""), log, &w->mem), 0);
+    assert_int_equal(instance_restore(again, STR(""), STR(""), log, &w->mem), 0);
     assert_int_equal(again->due_ms, w->inst->due_ms);
     assert_int_equal(again->status, w->inst->status);
     assert_int_equal(again->orchestration.last_ms, w->inst->orchestration.last_ms);

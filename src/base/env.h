@@ -23,6 +23,7 @@ struct job {
     void (*work)(struct job *job);
     void (*done)(struct job *job);
     struct job *next; /* the submittee's */
+    bool can_wait;    /* nobody waits for it, as far as the submitter can tell */
 };
 
 enum disk_open {

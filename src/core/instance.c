@@ -508,7 +508,11 @@ static void save_orchestration(struct instance *inst, struct buf *out, struct im
     ks_arena mem;
     arena_init(&mem, 1024);
     ret->is_whole = inst->saved_bytes == 0;
-    ret->log = (struct str){o->history.at + inst->saved_bytes, o->history.len - inst->saved_bytes};
+    if (o->history.len <= SHORT_HISTORY_BYTES)
+        ret->history = view(&o->history, 0);
+    else
+        ret->log = view(&o->history,
+                        inst->saved_bytes <= SHORT_HISTORY_BYTES ? 0 : inst->saved_bytes);
     if (ret->is_whole && o->history.len) {
         struct event start = start_of(inst, &mem, event_decode);
         struct str parent = instance_parent_id(start.details);
@@ -568,7 +572,8 @@ int64_t instance_wake_ms(const struct instance *inst)
     return has_activities ? 0 : inst->due_ms;
 }
 
-int instance_restore(struct instance *inst, struct str state, struct str log, ks_arena *scratch)
+int instance_restore(struct instance *inst, struct str state, struct str history, struct str log,
+                     ks_arena *scratch)
 {
     const char *why = NULL;
     if (inst->kind == INSTANCE_ENTITY) {
@@ -584,8 +589,13 @@ int instance_restore(struct instance *inst, struct str state, struct str log, ks
         inst->saved_bytes = 1 + log.len;
         return 0;
     }
-    if (apply_history(inst, log.at, log.len) < 0)
+    if (history.len && log.len)
         return -1;
-    inst->saved_bytes = inst->orchestration.history.len;
+    struct str all = history.len ? history : log;
+    if (apply_history(inst, all.at, all.len) < 0)
+        return -1;
+    /* A short one in a log, as older folders have it, is saved whole next time. */
+    bool is_in_place = (history.len > 0) == (all.len <= SHORT_HISTORY_BYTES);
+    inst->saved_bytes = is_in_place ? inst->orchestration.history.len : 0;
     return 0;
 }

@@ -184,16 +184,21 @@ size_t instance_bytes(const struct instance *inst);
 /* What is pending, by task id; NULL when it is not (any more). */
 const struct pending *instance_pending(const struct instance *inst, uint32_t id);
 
-/* What the checkpoint keeps of an instance. Every log byte is in exactly one save, or in a state
- * that was saved whole. */
+/* A history up to this size is short: it is saved whole each time, which is a row less than to
+ * append to a log, and run again sooner than its coroutine is kept (resident.c). */
+enum { SHORT_HISTORY_BYTES = 1024 };
+
+/* What the checkpoint keeps of an instance. Every log byte is in exactly one save, or in a state or
+ * history that was saved whole. */
 struct image {
-    bool is_whole;     /* state replaces everything that was saved before, logs included */
-    struct str state;  /* entity, whole: its document as JSON text; else empty */
-    struct str log;    /* to be appended: history or patches */
-    struct str input;  /* orchestration: JSON text, for people; empty when it does not change */
-    struct str output; /* orchestration that is over: JSON text, for people */
-    struct str parent; /* orchestration, whole: the id of who waits for it */
-    struct str tags;   /* orchestration, whole: JSON text */
+    bool is_whole;      /* replaces everything that was saved before, logs included */
+    struct str state;   /* entity, whole: its document as JSON text; else empty */
+    struct str history; /* orchestration: all of it, in place of what was here before; or empty */
+    struct str log;     /* to be appended: what history has not, or patches */
+    struct str input;   /* orchestration: JSON text, for people; empty when it does not change */
+    struct str output;  /* orchestration that is over: JSON text, for people */
+    struct str parent;  /* orchestration, whole: the id of who waits for it */
+    struct str tags;    /* orchestration, whole: JSON text */
 };
 
 /* The image of everything not saved yet; texts in out (which must not be used while the image
@@ -204,8 +209,9 @@ void instance_save(struct instance *inst, struct buf *out, struct image *ret);
  * started again; NEVER_MS. What the checkpoint's due column says. */
 int64_t instance_wake_ms(const struct instance *inst);
 
-/* Makes a new instance (of the saved id, kind and times) whole with its saved state (entity; may be
- * empty) and the saved logs, in order. 0, or -1 when they are damaged. */
-int instance_restore(struct instance *inst, struct str state, struct str log, ks_arena *scratch);
+/* Makes a new instance (of the saved id, kind and times) whole with its saved state (entity) or
+ * history, either may be empty, and the saved logs, in order. 0, or -1 when they are damaged. */
+int instance_restore(struct instance *inst, struct str state, struct str history, struct str log,
+                     ks_arena *scratch);
 
 #endif

@@ -103,7 +103,7 @@ void resident_changed(struct partition *p, struct instance *inst)
 /* Replaying a history this short costs no more than waking a coroutine whose stack is in no cache
  * any more. So of those only a few stay, and the next ones have their stacks: with 64 clients that
  * is a tenth of an Open and two fifths of a Finish, with 256 nearly half of both. */
-enum { SHORT_HISTORY_BYTES = 1024, SHORT_SESSIONS_MAX = 32 };
+enum { SHORT_SESSIONS_MAX = 32 };
 
 static void session_unlink(struct partition *p, struct session *s)
 {

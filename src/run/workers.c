@@ -8,8 +8,9 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-/* Where there are fewer cores than threads, the partition gets three quarters of one. */
-enum { BACKGROUND_NICE = 5 };
+/* Where there are fewer cores than threads, saves wait for what clients wait for, until commits wait
+ * for them (journal.c, is_behind()). */
+enum { WAITING_NICE = 19 };
 
 struct lane {
     struct job *first, *last;
@@ -23,7 +24,7 @@ struct lane {
 
 struct workers {
     pthread_mutex_t lock;
-    struct lane activities, background;
+    struct lane activities, background, waiting;
     struct job *done_first, *done_last;
     void (*wake)(void *ctx);
     void *ctx;
@@ -66,8 +67,8 @@ static void *thread_main(void *arg)
 {
     struct lane *lane = arg;
     struct workers *w = lane->workers;
-    if (lane == &w->background)
-        (void)!setpriority(PRIO_PROCESS, (id_t)gettid(), BACKGROUND_NICE);
+    if (lane == &w->waiting)
+        (void)!setpriority(PRIO_PROCESS, (id_t)gettid(), WAITING_NICE);
     pthread_mutex_lock(&w->lock);
     for (struct job *job; (job = next_job(lane));) {
         pthread_mutex_unlock(&w->lock);
@@ -93,6 +94,7 @@ struct workers *workers_new(unsigned activity_threads, void (*wake)(void *ctx), 
     pthread_mutex_init(&w->lock, NULL);
     lane_init(&w->activities, w, activity_threads);
     lane_init(&w->background, w, 1);
+    lane_init(&w->waiting, w, 1);
     w->activities.drops_rest = true;
     w->wake = wake;
     w->ctx = ctx;
@@ -101,7 +103,9 @@ struct workers *workers_new(unsigned activity_threads, void (*wake)(void *ctx), 
 
 void workers_submit(struct workers *w, struct job *job, bool is_activity)
 {
-    struct lane *lane = is_activity ? &w->activities : &w->background;
+    struct lane *lane = job->can_wait ? &w->waiting : &w->background;
+    if (is_activity)
+        lane = &w->activities;
     pthread_mutex_lock(&w->lock);
     append(&lane->first, &lane->last, job);
     if (lane->idle) {
@@ -162,10 +166,12 @@ void workers_free(struct workers *w)
     workers_end_activities(w);
     pthread_mutex_lock(&w->lock);
     lane_end(&w->background);
+    lane_end(&w->waiting);
     pthread_mutex_unlock(&w->lock);
     workers_take_done(w);
     lane_free(&w->activities);
     lane_free(&w->background);
+    lane_free(&w->waiting);
     pthread_mutex_destroy(&w->lock);
     free(w);
 }

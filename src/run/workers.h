@@ -3,9 +3,9 @@
  *     workers_submit()  ->  lane  ->  a thread: job->work()  ->  done list  ->  wake()
  *     workers_take_done(), on the partition's thread: job->done() of each
  *
- * Two lanes: activities, which may block for as long as they like, on up to activity_threads
- * threads that are started when needed; and the background (checkpoint, segments), on one thread of
- * its own.
+ * Three lanes: activities, which may block for as long as they like, on up to activity_threads
+ * threads that are started when needed; the background (segments), on one thread of its own; and
+ * what can wait (saves), on another, which gets what is left of a core.
  */
 #ifndef RUN_WORKERS_H
 #define RUN_WORKERS_H

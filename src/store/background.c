@@ -51,7 +51,7 @@ static void on_done(struct job *job)
 void background_submit(struct env *env, const struct background_task *task, struct background **ret)
 {
     struct background *b = die_zalloc(sizeof *b);
-    b->job = (struct job){.work = on_work, .done = on_done};
+    b->job = (struct job){.work = on_work, .done = on_done, .can_wait = task->can_wait};
     b->task = *task;
     b->has_owner = true;
     pthread_mutex_init(&b->lock, NULL);

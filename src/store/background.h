@@ -20,6 +20,7 @@ struct background_task {
     void (*work)(void *task); /* on any thread; touches only what the task owns */
     void (*done)(void *task); /* on the owner's thread */
     void *task;
+    bool can_wait; /* as in struct job */
 };
 
 struct background;

@@ -12,9 +12,9 @@
 /* A file up to this size is looked at whole before it is used (some 30 ms, read ahead); of a larger
  * one, a part with each save. */
 #define VERIFY_AT_OPEN_PAGES ((int64_t)256 * 1024 * 1024 / PAGE_BYTES)
-enum { CHECKPOINT_FORMAT = 1, REWRITE_BYTES = 256 * 1024 };
+enum { REWRITE_BYTES = 256 * 1024 };
 
-#define ROW_COLUMNS "uid,kind,id,name,created_ms,updated_ms,wake_ms,sequence,state"
+#define ROW_COLUMNS "uid,kind,id,name,created_ms,updated_ms,wake_ms,sequence,state,history"
 #define SUMMARY_COLUMNS "uid,kind,id,name,status,created_ms,updated_ms,parent,tags"
 static const char *const read_sqls[] = {
     [READ_ID] = "SELECT " ROW_COLUMNS " FROM instance WHERE id=?1",
@@ -136,7 +136,8 @@ static int open_writer(struct checkpoint *c, bool *ret_is_empty, bool *ret_is_fo
     if (result == SQLITE_OK)
         result = connection_exec(&c->writer, CHECKPOINT_WRITER_PRAGMAS);
     *ret_is_empty = version == 0 && tables == 0;
-    *ret_is_foreign = !*ret_is_empty && version != CHECKPOINT_FORMAT;
+    *ret_is_foreign = !*ret_is_empty && version != CHECKPOINT_FORMAT &&
+                      version != CHECKPOINT_FORMAT_BEFORE;
     return result;
 }
 
@@ -317,14 +318,17 @@ void checkpoint_close(struct checkpoint *c)
 
 /* ---- reading ---- */
 
-static int read_log(struct checkpoint *c, uint64_t uid)
+/* Of the row a statement stands on; one that has its history needs none. */
+static int read_log(struct checkpoint *c, sqlite3_stmt *row)
 {
-    sqlite3_stmt *statement = connection_statement(&c->reader, READ_LOG);
     int result;
     c->log.len = 0;
+    if (sqlite3_column_type(row, 9) != SQLITE_NULL)
+        return SQLITE_OK;
+    sqlite3_stmt *statement = connection_statement(&c->reader, READ_LOG);
     if (!statement)
         return sqlite3_extended_errcode(c->reader.db);
-    sqlite3_bind_int64(statement, 1, (int64_t)uid);
+    sqlite3_bind_int64(statement, 1, sqlite3_column_int64(row, 0));
     while ((result = sqlite3_step(statement)) == SQLITE_ROW) {
         struct str part = connection_column_str(statement, 0);
         buf_append(&c->log, part.at, part.len);
@@ -349,8 +353,9 @@ static struct instance *make(struct checkpoint *c, sqlite3_stmt *statement)
     inst->last_sequence = (uint64_t)sqlite3_column_int64(statement, 7);
     inst->is_known_to_checkpoint = true;
     struct str state = connection_column_str(statement, 8);
+    struct str history = connection_column_str(statement, 9);
     struct str log = {c->log.len ? c->log.at : "", c->log.len};
-    int result = instance_restore(inst, state, log, &c->scratch);
+    int result = instance_restore(inst, state, history, log, &c->scratch);
     arena_reset(&c->scratch);
     if (result == 0)
         return inst;
@@ -375,7 +380,7 @@ int checkpoint_load(struct checkpoint *c, struct str id, uint64_t uid, struct in
     int result = sqlite3_step(statement);
     if (result == SQLITE_ROW) {
         uid = (uint64_t)sqlite3_column_int64(statement, 0);
-        result = read_log(c, uid);
+        result = read_log(c, statement);
         if (result == SQLITE_OK && !(*ret = make(c, statement))) {
             snprintf(ret_why, why_size,
                      "the checkpoint %s is damaged: the row of instance %" PRIu64

@@ -21,8 +21,11 @@
 /* Of the connection that writes. The cache is in KiB: with SQLite's own 2 MiB a save of many new
  * rows writes and reads its pages again and again. */
 #define CHECKPOINT_WRITER_PRAGMAS \
-    "PRAGMA synchronous=FULL;PRAGMA secure_delete=ON;" \
+    "PRAGMA synchronous=NORMAL;PRAGMA secure_delete=ON;" \
     "PRAGMA wal_autocheckpoint=0;PRAGMA cache_size=-65536"
+
+/* The file's user_version. One of before is brought up to date. */
+enum { CHECKPOINT_FORMAT = 2, CHECKPOINT_FORMAT_BEFORE = 1 };
 
 struct checkpoint {
     struct env *env;
@@ -81,8 +84,7 @@ void checkpoint_write(struct checkpoint *c, struct save *save);
 extern const char *const checkpoint_write_sqls[];
 int checkpoint_settle(struct checkpoint *c);
 
-/* Of checkpoint_upgrade.c: makes a file of before there were queries like one of now. An SQLite
- * result. */
+/* Of checkpoint_upgrade.c: makes a file of an older format like one of now. An SQLite result. */
 int checkpoint_upgrade(struct checkpoint *c);
 
 /* What only queries need. Most instances are Running or Completed: an index would tell little about

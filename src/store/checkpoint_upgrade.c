@@ -1,7 +1,7 @@
-/* A file that was made before there were queries has no tags, no parents, and none of the indexes
- * and tables for them. They are made when it is opened, once, in a transaction of their own: a
- * crash leaves the file as it was. A program of before can still read the file; what it adds has no
- * tags and no parents then. */
+/* A file of format 1 has no column for short histories: all are in its log, and each goes over when
+ * it is saved next. One that was made before there were queries has no tags, no parents, and none of
+ * the indexes and tables for them either. All that is made when the file is opened, once, in a
+ * transaction of its own: a crash leaves the file as it was. */
 #include "store/checkpoint.h"
 
 static bool is_start(enum event_type type)
@@ -71,16 +71,20 @@ static int fill_rows(struct checkpoint *c)
 
 int checkpoint_upgrade(struct checkpoint *c)
 {
-    int64_t is_there = 0;
-    int result = connection_number(&c->writer,
-                                   "SELECT count(*) FROM sqlite_schema WHERE name='tag'",
-                                   &is_there);
-    if (result != SQLITE_OK || is_there)
+    int64_t version = 0, has_tags = 0;
+    int result = connection_number(&c->writer, "PRAGMA user_version", &version);
+    if (result != SQLITE_OK || version == CHECKPOINT_FORMAT)
         return result;
-    result = connection_exec(&c->writer, "BEGIN IMMEDIATE;" QUERY_SCHEMA);
+    result = connection_number(&c->writer, "SELECT count(*) FROM sqlite_schema WHERE name='tag'",
+                               &has_tags);
     if (result == SQLITE_OK)
+        result = connection_exec(&c->writer,
+                                 "BEGIN IMMEDIATE;ALTER TABLE instance ADD COLUMN history BLOB");
+    if (result == SQLITE_OK && !has_tags)
+        result = connection_exec(&c->writer, QUERY_SCHEMA);
+    if (result == SQLITE_OK && !has_tags)
         result = fill_rows(c);
     if (result == SQLITE_OK)
-        result = connection_exec(&c->writer, "COMMIT");
+        result = connection_exec(&c->writer, "PRAGMA user_version=2;COMMIT");
     return result;
 }

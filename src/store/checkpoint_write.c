@@ -2,8 +2,8 @@
  *
  *     instance  a row an instance; what may be looked for has a column, its content is text
  *     tag       the tags of instances once more, to find these by them
- *     log       orchestration: its history; entity: patches since its state was saved. In parts, in
- *               the order of `part`; bytes as in event.h and doc.h
+ *     log       orchestration: its history when it is not short; entity: patches since its state was
+ *               saved. In parts, in the order of `part`; bytes as in event.h and doc.h
  *     meta      numbers: needed, last, next_uid, time_ms, clean (save.h)
  *
  * A transaction is not synced page by page into the database file: it is in the write-ahead log
@@ -39,11 +39,12 @@ const char *const checkpoint_write_sqls[] = {
     [DELETE_ROW] = "DELETE FROM instance WHERE uid=?1",
     [DELETE_LOG] = "DELETE FROM log WHERE uid=?1",
     [INSERT_ROW] = ("INSERT INTO instance(uid,kind,id,name,created_ms,status,updated_ms,wake_ms,"
-                    "sequence,state,input,output,parent,tags) "
-                    "VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14)"),
+                    "sequence,state,input,output,history,parent,tags) "
+                    "VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15)"),
     /* What is not given stays as it is. */
     [UPDATE_ROW] = ("UPDATE instance SET status=?6,updated_ms=?7,wake_ms=?8,sequence=?9,"
-                    "state=coalesce(?10,state),input=coalesce(?11,input),output=?12 WHERE uid=?1"),
+                    "state=coalesce(?10,state),input=coalesce(?11,input),output=?12,history=?13 "
+                    "WHERE uid=?1"),
     [INSERT_TAGS] = INSERT_TAGS_SQL,
     [INSERT_LOG] = ("INSERT INTO log(uid,part,bytes) VALUES(?1,"
                     "(SELECT coalesce(max(part),0)+1 FROM log WHERE uid=?1),?2)"),
@@ -68,7 +69,8 @@ static const char schema[] =
     " tags TEXT,"                 /* JSON */
     " input TEXT,"                /* JSON */
     " output TEXT,"               /* JSON */
-    " state TEXT"                 /* entity: JSON */
+    " state TEXT,"                /* entity: JSON */
+    " history BLOB"               /* orchestration: while it is short */
     ") STRICT;"
     "CREATE INDEX instance_wake ON instance(wake_ms) WHERE wake_ms IS NOT NULL;"
     "CREATE TABLE log("
@@ -78,7 +80,7 @@ static const char schema[] =
     " PRIMARY KEY(uid,part)"
     ") STRICT;"
     "CREATE TABLE meta(key TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT;" QUERY_SCHEMA
-    "PRAGMA user_version=1;"
+    "PRAGMA user_version=2;"
     "COMMIT";
 
 static int statement_failed(struct checkpoint *c)
@@ -215,6 +217,7 @@ static int write_row(struct checkpoint *c, const struct save_row *row, const cha
     struct str id = take_text(&at, row->id_len);
     struct str name = take_text(&at, row->name_len);
     struct str state = take_text(&at, row->state_len);
+    struct str history = take_text(&at, row->history_len);
     struct str log = take_text(&at, row->log_len);
     struct str input = take_text(&at, row->input_len);
     struct str output = take_text(&at, row->output_len);
@@ -231,8 +234,8 @@ static int write_row(struct checkpoint *c, const struct save_row *row, const cha
         connection_bind_str(statement, 3, id);
         connection_bind_str(statement, 4, name);
         sqlite3_bind_int64(statement, 5, row->created_ms);
-        bind_text_or_null(statement, 13, parent);
-        bind_text_or_null(statement, 14, tags);
+        bind_text_or_null(statement, 14, parent);
+        bind_text_or_null(statement, 15, tags);
     }
     connection_bind_str(statement, 6, str_of(ks_status_name(row->status)));
     sqlite3_bind_int64(statement, 7, row->updated_ms);
@@ -244,6 +247,10 @@ static int write_row(struct checkpoint *c, const struct save_row *row, const cha
     bind_text_or_null(statement, 10, state);
     bind_text_or_null(statement, 11, input);
     bind_text_or_null(statement, 12, output);
+    if (history.len)
+        sqlite3_bind_blob64(statement, 13, history.at, history.len, SQLITE_STATIC);
+    else
+        sqlite3_bind_null(statement, 13);
     int result = connection_run(statement);
     if (result == SQLITE_OK)
         result = write_tags(c, row, tags);

@@ -238,7 +238,10 @@ static void save_done(void *task)
 
 static void submit_save(struct journal *j)
 {
-    struct background_task task = {.work = save_work, .done = save_done, .task = j};
+    struct background_task task = {.work = save_work,
+                                   .done = save_done,
+                                   .task = j,
+                                   .can_wait = true};
     j->is_to_retry = false;
     background_submit(j->store.env, &task, &j->saving);
 }

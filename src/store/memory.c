@@ -16,7 +16,7 @@ struct row {
     int64_t created_ms, updated_ms, wake_ms;
     uint64_t sequence;
     ks_runtime_status status;
-    struct buf state, log, parent, tags;
+    struct buf state, history, log, parent, tags;
 };
 
 struct memory_disk {
@@ -134,6 +134,7 @@ static void row_free(struct row *row)
     buf_free(&row->id);
     buf_free(&row->name);
     buf_free(&row->state);
+    buf_free(&row->history);
     buf_free(&row->log);
     buf_free(&row->parent);
     buf_free(&row->tags);
@@ -178,6 +179,8 @@ static void save(struct memory_store *m, struct instance *inst, int64_t time_ms)
         buf_append(&row->parent, image.parent.at, image.parent.len);
         buf_append(&row->tags, image.tags.at, image.tags.len);
     }
+    row->history.len = 0;
+    buf_append(&row->history, image.history.at, image.history.len);
     buf_append(&row->log, image.log.at, image.log.len);
     row->updated_ms = time_ms;
     row->wake_ms = instance_wake_ms(inst);
@@ -219,7 +222,8 @@ static int load_row(struct memory_store *m, const struct row *row, struct instan
     inst->updated_ms = row->updated_ms;
     inst->last_sequence = row->sequence;
     inst->is_known_to_checkpoint = true;
-    int result = instance_restore(inst, view(&row->state), view(&row->log), &m->scratch);
+    int result = instance_restore(inst, view(&row->state), view(&row->history), view(&row->log),
+                                  &m->scratch);
     arena_reset(&m->scratch);
     if (result < 0)
         die("bug: what instance %.*s was saved as cannot be read", (int)row->id.len, row->id.at);

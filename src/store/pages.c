@@ -14,9 +14,11 @@ struct page_file {
     sqlite3_file file;
     struct pages *pages;
     bool is_database;
+    int64_t unsynced_bytes;
     sqlite3_file *real;
 };
 
+enum { SYNC_BYTES = 4 << 20 };
 enum { VERIFY_BYTES = 64 * PAGE_BYTES, PAGE_DATA_BYTES = PAGE_BYTES - PAGE_RESERVED_BYTES };
 
 /* SQLite never writes the page at this offset, where its locks are. */
@@ -97,6 +99,18 @@ static int page_read(sqlite3_file *file, void *to, int len, sqlite3_int64 offset
     return result;
 }
 
+/* What is written is synced in portions: one of all at the end would hold up everybody else's syncs
+ * on that disk, the journal's first of all. */
+static int real_write(struct page_file *f, const void *from, int len, sqlite3_int64 offset)
+{
+    int result = f->real->pMethods->xWrite(f->real, from, len, offset);
+    f->unsynced_bytes += len;
+    if (result != SQLITE_OK || f->unsynced_bytes < SYNC_BYTES)
+        return result;
+    f->unsynced_bytes = 0;
+    return f->real->pMethods->xSync(f->real, SQLITE_SYNC_NORMAL | SQLITE_SYNC_DATAONLY);
+}
+
 /* SQLite looks at the first 100 bytes before it looks into the write-ahead log, which may have a
  * newer first page because this one was being written when the power failed. So these are not
  * checked; the page is, when it is read as a page. */
@@ -104,14 +118,14 @@ static int page_write(sqlite3_file *file, const void *from, int len, sqlite3_int
 {
     struct page_file *f = of(file);
     if (!f->is_database)
-        return f->real->pMethods->xWrite(f->real, from, len, offset);
+        return real_write(f, from, len, offset);
     if (len != PAGE_BYTES || offset % PAGE_BYTES)
         return SQLITE_IOERR_WRITE; /* not by this SQLite: a checksum could not be kept */
     uint8_t page[PAGE_BYTES];
     memcpy(page, from, PAGE_DATA_BYTES);
     uint64_t checksum = page_checksum(page, offset);
     memcpy(page + PAGE_DATA_BYTES, &checksum, sizeof checksum);
-    return f->real->pMethods->xWrite(f->real, page, PAGE_BYTES, offset);
+    return real_write(f, page, PAGE_BYTES, offset);
 }
 
 static bool page_is_fine(const uint8_t *page, int64_t offset)
@@ -159,6 +173,7 @@ static int file_truncate(sqlite3_file *file, sqlite3_int64 size)
 }
 static int file_sync(sqlite3_file *file, int flags)
 {
+    of(file)->unsynced_bytes = 0;
     return real(file)->pMethods->xSync(real(file), flags);
 }
 static int file_size(sqlite3_file *file, sqlite3_int64 *ret)

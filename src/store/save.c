@@ -49,6 +49,7 @@ static void take(struct save *save, struct instance *inst)
                              .id_len = inst->id_len,
                              .name_len = strlen(inst->name),
                              .state_len = image.state.len,
+                             .history_len = image.history.len,
                              .log_len = image.log.len,
                              .input_len = image.input.len,
                              .output_len = image.output.len,
@@ -57,6 +58,7 @@ static void take(struct save *save, struct instance *inst)
     buf_append(&save->texts, inst->id, row->id_len);
     buf_append(&save->texts, inst->name, row->name_len);
     buf_append(&save->texts, image.state.at, image.state.len);
+    buf_append(&save->texts, image.history.at, image.history.len);
     buf_append(&save->texts, image.log.at, image.log.len);
     buf_append(&save->texts, image.input.at, image.input.len);
     buf_append(&save->texts, image.output.at, image.output.len);

@@ -31,7 +31,8 @@ struct save_row {
     bool is_new; /* has no row yet */
     bool is_whole;
     size_t texts; /* where its texts begin; they follow each other in this order: */
-    size_t id_len, name_len, state_len, log_len, input_len, output_len, parent_len, tags_len;
+    size_t id_len, name_len, state_len, history_len, log_len;
+    size_t input_len, output_len, parent_len, tags_len;
 };
 
 struct save {

@@ -72,6 +72,13 @@ static int log_open(struct env *env, const char *folder, int *ret_file, int64_t 
     return result;
 }
 
+_Noreturn static void not_lasting(const char *path, int result)
+{
+    die("the disk could not make %s last (%s); the next start recovers everything that was "
+        "acknowledged",
+        path, strerror(-result));
+}
+
 /* Synced when it returns 0. */
 static int write_note(struct env *env, const char *folder, const uint8_t bytes[NOTE_BYTES])
 {
@@ -94,9 +101,7 @@ static int write_note(struct env *env, const char *folder, const uint8_t bytes[N
         result = env->disk_sync_dir(env->self, folder);
     env->disk_close(env->self, file);
     if (is_written && result < 0)
-        die("the disk could not make %s last (%s); the next start recovers everything that was "
-            "acknowledged",
-            path, strerror(-result));
+        not_lasting(path, result);
     return result;
 }
 
@@ -111,7 +116,10 @@ int settling_begin(struct env *env, const char *folder, int64_t len)
         return result == -ENOENT ? 0 : result;
     note.len = len == SETTLING_ALL ? size : len;
     result = log_checksum(env, file, note.len, &note.checksum);
+    int sync = result == 0 && note.len ? env->disk_sync(env->self, file) : 0;
     env->disk_close(env->self, file);
+    if (sync < 0)
+        not_lasting("checkpoint.db-wal", sync);
     if (result < 0 || !note.len)
         return result;
     note_encode(&note, bytes);
