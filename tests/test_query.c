@@ -686,12 +686,7 @@ static void a_folder_of_before_there_were_queries_is_brought_up_to_date(void **a
         commit(s);
     }
     assert_int_equal(world_close(&s->w), 0);
-    run_sql(s,
-            "DROP TABLE tag;DROP INDEX instance_name;DROP INDEX instance_status;"
-            "DROP INDEX instance_parent;UPDATE instance SET parent=NULL,tags=NULL;"
-            "INSERT INTO log SELECT uid,1,history FROM instance WHERE history IS NOT NULL;"
-            "ALTER TABLE instance DROP COLUMN history;PRAGMA user_version=1",
-            NULL);
+    run_sql(s, CHECKPOINT_OLDER_SQL, NULL);
     for (int i = 0; i < 2; i++) {
         assert_ok(s, world_open(&s->w));
         ks_filter filters[] = {{0},
@@ -726,11 +721,7 @@ static void a_history_that_cannot_be_read_is_brought_up_to_date_without_its_tags
     create(s, "b", "Order", "", "red");
     commit(s);
     assert_int_equal(world_close(&s->w), 0);
-    run_sql(s,
-            "DROP TABLE tag;DROP INDEX instance_name;DROP INDEX instance_status;"
-            "DROP INDEX instance_parent;UPDATE instance SET parent=NULL,tags=NULL;"
-            "UPDATE log SET bytes=x'02ff' WHERE uid=1",
-            NULL);
+    run_sql(s, CHECKPOINT_OLDER_SQL "UPDATE log SET bytes=x'02ff' WHERE uid=1", NULL);
     assert_ok(s, world_open(&s->w));
     assert_int_equal(count_all(s, &(ks_filter){.name = "Order"}), 2);
     assert_int_equal(count_all(s, &(ks_filter){.tag = "color", .tag_value = "red"}), 1);

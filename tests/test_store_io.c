@@ -218,9 +218,7 @@ static int live_older(struct run *r)
         result = world_close(&r->world);
     ram_disk_process_over(&r->disk);
     expect(r, result == 0, "cannot be made", r->world.why);
-    run_sql(r,
-            "DROP TABLE tag;DROP INDEX instance_name;DROP INDEX instance_status;"
-            "DROP INDEX instance_parent");
+    run_sql(r, CHECKPOINT_OLDER_SQL);
     r->disk.fail_at = r->disk.calls + fail_at;
     result = open_it(r);
     return result == 0 ? look(r) : result;
