@@ -21,10 +21,10 @@
 
 enum { ALL_CALLS_MAX = 40, ALLOCS = 24 };
 
-static const char *const call_names[FAULT_CALLS] = {"open",   "list",     "read",   "write",
-                                                    "sync",   "truncate", "rename", "unlink",
-                                                    "mkdir",  "stat",     "lock",   "unlock",
-                                                    "map",    "accept",   "thread", "alloc"};
+static const char *const call_names[FAULT_CALLS] = {"open",  "list",     "read",   "write",
+                                                    "sync",  "truncate", "rename", "unlink",
+                                                    "mkdir", "stat",     "lock",   "unlock",
+                                                    "map",   "accept",   "thread", "alloc"};
 static const char *const place_names[FAULT_PLACES] = {"log",    "mark",       "spare",  "prepare",
                                                       "new",    "checkpoint", "wal",    "undo",
                                                       "shm",    "copy",       "lock",   "blackbox",
