@@ -298,7 +298,7 @@ static bool survives(const struct ram_disk *fault, int (*life)(struct run *r))
 static int64_t pace(const struct ram_disk *fault, int (*life)(struct run *r))
 {
     if (fault->error == ENOMEM)
-        return life == live && !fault->is_lasting ? 5 : 41;
+        return life == live && !fault->is_lasting ? 5 : 61;
     return life == live_many && fault->fail_at > 40 ? 13 : 1;
 }
 
