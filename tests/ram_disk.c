@@ -15,11 +15,18 @@ static struct ram_disk *of(void *self)
 }
 
 /* What may fail, by the error that only it gives; everything else is the disk's. */
-enum kind { OF_THE_DISK = 0, LOCKING = EBUSY, UNLOCKING = ENOLCK, MEMORY = ENOMEM };
+enum kind {
+    OF_THE_DISK = 0,
+    LOCKING = EBUSY,
+    UNLOCKING = ENOLCK,
+    SYNCING = EREMOTEIO,
+    MEMORY = ENOMEM
+};
 
 static enum kind kind_of(int error)
 {
-    bool is_of_a_kind = error == LOCKING || error == UNLOCKING || error == MEMORY;
+    bool is_of_a_kind = error == LOCKING || error == UNLOCKING || error == SYNCING ||
+                        error == MEMORY;
     return is_of_a_kind ? (enum kind)error : OF_THE_DISK;
 }
 
@@ -327,7 +334,8 @@ static int file_sync(sqlite3_file *file, int flags)
 {
     (void)file;
     (void)flags;
-    return call(sqlite_disk) < 0 ? SQLITE_IOERR_FSYNC : SQLITE_OK;
+    bool fails = call(sqlite_disk) < 0 || call_of(sqlite_disk, SYNCING) < 0;
+    return fails ? SQLITE_IOERR_FSYNC : SQLITE_OK;
 }
 
 static int file_size(sqlite3_file *file, sqlite3_int64 *ret)

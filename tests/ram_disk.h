@@ -28,7 +28,8 @@ struct ram_disk {
     int64_t calls;   /* that could have failed */
     int64_t fail_at; /* the n-th fails; 0: none */
     int error;       /* with this errno; of these only what is SQLite's fails: EBUSY, its locks;
-                        ENOLCK, letting go of them; ENOMEM, its memory, once that was taken */
+                        ENOLCK, letting go of them; EREMOTEIO, its syncs; ENOMEM, its memory,
+                        once that was taken */
     bool is_lasting; /* and so do all after it */
     bool has_failed;
     int last_error; /* what SQLite is told */

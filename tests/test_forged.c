@@ -95,8 +95,8 @@ static void segments_out_of_order_are_refused(void **state)
 
 /* ---- records ---- */
 
-/* Puts another in the place of the last record: its payload, behind that `more`, and what it says of
- * the record before. */
+/* Puts another in the place of the last record: its payload, behind that `more`, and what it says
+ * of the record before. */
 static void replace_last(struct forged *f, struct str payload, struct str more, uint64_t chain_off)
 {
     static uint8_t bytes[64 * BLOCK_BYTES];

@@ -658,7 +658,7 @@ static void a_tag_is_any_text(void **at)
     }
 }
 
-/* Bytes, not characters: the last one may be the greatest there is, and nothing has so long an id. */
+/* Bytes, not characters: the last one may be the greatest there is; and no id is that long. */
 static void an_id_prefix_is_any_bytes(void **at)
 {
     struct shelf *s = *at;
@@ -728,6 +728,25 @@ static void a_history_that_cannot_be_read_is_brought_up_to_date_without_its_tags
     assert_int_equal(store_load(s->w.store, STR("a"), &inst), KS_E_DAMAGED);
 }
 
+static void a_folder_of_format_1_keeps_its_tags(void **at)
+{
+    struct shelf *s = *at;
+    create(s, "a", "Order", "", "red");
+    commit(s);
+    assert_int_equal(world_close(&s->w), 0);
+    run_sql(s,
+            "INSERT INTO log SELECT uid,1,history FROM instance WHERE history IS NOT NULL;"
+            "ALTER TABLE instance DROP COLUMN history;PRAGMA user_version=1",
+            NULL);
+    for (int i = 0; i < 2; i++) {
+        assert_ok(s, world_open(&s->w));
+        assert_int_equal(count_all(s, &(ks_filter){.tag = "color", .tag_value = "red"}), 1);
+        assert_null(world_differs(&s->w));
+        assert_int_equal(world_close(&s->w), 0);
+    }
+    assert_ok(s, world_open(&s->w));
+}
+
 #define ON_BOTH(claim) \
     {"memory: " #claim, claim, set_up_memory, tear_down, NULL}, \
     { \
@@ -752,6 +771,8 @@ int main(void)
         {"journal: a_folder_of_before_there_were_queries_is_brought_up_to_date",
          a_folder_of_before_there_were_queries_is_brought_up_to_date, set_up_journal, tear_down,
          NULL},
+        {"journal: a_folder_of_format_1_keeps_its_tags", a_folder_of_format_1_keeps_its_tags,
+         set_up_journal, tear_down, NULL},
         {"journal: a_history_that_cannot_be_read_is_brought_up_to_date_without_its_tags",
          a_history_that_cannot_be_read_is_brought_up_to_date_without_its_tags, set_up_journal,
          tear_down, NULL},
