@@ -432,6 +432,7 @@ typedef struct ks_page {
     const char *content_type;
     const char *etag;        /* without quotes; another one when the bytes are others */
     const char *style;       /* the hash of its <style>, "sha256-..."; NULL when it has none */
+    const char *script;      /* the same of its <script> without a src */
     const void *bytes, *gzip;
     size_t len, gzip_len;
 } ks_page;

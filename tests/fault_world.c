@@ -103,6 +103,12 @@ bool life_begin(struct life *l)
     return err == 0;
 }
 
+/* What it says of any machine that is busy. */
+static bool is_of_the_watchdog(const char *line)
+{
+    return strstr(line, "held the partition");
+}
+
 /* The last line that it said by itself: behind its list of functions all are of that kind. */
 static void read_said(const struct life *l, char *ret, size_t size)
 {
@@ -113,8 +119,8 @@ static void read_said(const struct life *l, char *ret, size_t size)
         return;
     fseek(file, l->said_from, SEEK_SET);
     while (fgets(line, sizeof line, file))
-        if (line[0] == '[' || strncmp(line, "keepsake: ", 10) == 0 ||
-            strncmp(line, "registry: ", 10) == 0)
+        if ((line[0] == '[' && !is_of_the_watchdog(line)) ||
+            strncmp(line, "keepsake: ", 10) == 0 || strncmp(line, "registry: ", 10) == 0)
             snprintf(ret, size, "%.*s", (int)strcspn(line, "\n"), line);
     fclose(file);
 }

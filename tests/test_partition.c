@@ -5,8 +5,13 @@
 
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdio.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <cmocka.h>
+
+enum { DIED = 70 };
 
 static const struct partition_limits usual = {0};
 static const struct partition_limits tiny = {.sessions = 1, .memory_bytes = 1};
@@ -90,6 +95,26 @@ static void an_orchestration_goes_on_from_the_last_commit(void **state)
     hub_post(h, "/api/raise/w/Go", "5");
     hub_expect(h, "/api/list/w", "[1,4,5,\"done\"]");
     hub_expect(h, "/api/status/w", "completed");
+}
+
+/* As when somebody removes the data folder, and the store, opened again, makes a new one. */
+static void a_store_without_what_was_acknowledged_is_not_gone_on_with(void **state)
+{
+    struct hub *h = *state;
+    int status;
+    hub_post(h, "/api/list/a/add", "1");
+    fflush(stdout);
+    pid_t pid = fork();
+    if (pid == 0) {
+        h->disk = NULL;
+        h->commit_error = KS_E_IO;
+        hub_line(h, "POST", "2", "/api/list/a/add");
+        hub_pass(h);
+        _exit(0);
+    }
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), DIED);
 }
 
 static void a_timer_fires_again_after_its_pass_was_refused(void **state)
@@ -747,6 +772,7 @@ int main(void)
         TEST(a_commit_that_fails_with_io_undoes_its_pass),
         TEST(a_commit_that_finds_the_disk_full_undoes_its_pass),
         TEST(an_orchestration_goes_on_from_the_last_commit),
+        TEST(a_store_without_what_was_acknowledged_is_not_gone_on_with),
         TEST(a_timer_fires_again_after_its_pass_was_refused),
         TEST(what_was_deleted_is_back_when_the_pass_was_refused),
         TEST(a_store_that_cannot_be_opened_keeps_it_down_until_it_can),

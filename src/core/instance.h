@@ -119,6 +119,7 @@ struct instance {
     /* store.h */
     bool is_being_saved;
     bool is_known_to_checkpoint; /* has a row there */
+    bool has_log;                /* has rows there that were appended */
     uint64_t dirty_sequence;     /* the first commit that the checkpoint does not have; 0: clean */
     uint64_t last_sequence;      /* the last commit that changed it */
     size_t saved_bytes;          /* of the log, that the checkpoint has or is being given */

@@ -2,17 +2,15 @@
 
 #include <strings.h>
 
-/* What follows it is the hash of the one style there is: that which stands in the page itself. */
 static const char policy[] =
-    "Content-Security-Policy: default-src 'none'; script-src 'self'; img-src 'self'; "
+    "Content-Security-Policy: default-src 'none'; img-src 'self'; "
     "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; "
-    "require-trusted-types-for 'script'; trusted-types 'none'; style-src ";
+    "require-trusted-types-for 'script'; trusted-types 'none'; ";
 static const char safety[] =
     "Cache-Control: no-cache\r\n"
     "Vary: Accept-Encoding\r\n"
     "X-Content-Type-Options: nosniff\r\n"
     "Referrer-Policy: no-referrer\r\n"
-    "Cross-Origin-Opener-Policy: same-origin\r\n"
     "Cross-Origin-Resource-Policy: same-origin\r\n"
     "Permissions-Policy: camera=(), geolocation=(), microphone=(), payment=(), usb=()\r\n";
 
@@ -85,8 +83,11 @@ void page_answer(const ks_page *page, const struct http1_request *http, struct b
 {
     bool is_gzip = takes_gzip(http);
     headers->len = 0;
-    buf_printf(headers, "ETag: \"%s%s\"\r\n%s'%s'\r\n%s", page->etag, is_gzip ? "-gzip" : "",
-               policy, page->style ? page->style : "none", safety);
+    buf_printf(headers, "ETag: \"%s%s\"\r\n%sstyle-src '%s'; script-src 'self'", page->etag,
+               is_gzip ? "-gzip" : "", policy, page->style ? page->style : "none");
+    if (page->script)
+        buf_printf(headers, " '%s'", page->script);
+    buf_printf(headers, "\r\n%s", safety);
     *ret = (struct http1_answer){.status = 304};
     if (!has_it(http, page->etag)) {
         if (is_gzip)

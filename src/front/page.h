@@ -4,8 +4,9 @@
  * serving. A browser keeps a file and asks each time whether it is still the newest (no-cache,
  * ETag): there is no build step that could put a version into its name.
  *
- * The headers are strict for all: scripts, styles, images and connections are the program's own, no
- * inline script, no markup out of strings (Trusted Types), in nobody's frame.
+ * The headers are strict for all: scripts, styles, images and connections are the program's own,
+ * none inline but the style and the script whose hashes they name, no markup out of strings
+ * (Trusted Types), in nobody's frame.
  */
 #ifndef FRONT_PAGE_H
 #define FRONT_PAGE_H

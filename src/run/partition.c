@@ -4,6 +4,7 @@
 #include "run/partition_internal.h"
 
 #include <assert.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -48,6 +49,10 @@ static int open_store(struct partition *p)
         table_free(&p->table);
         return result;
     }
+    if (recovered.sequence < p->last_sequence)
+        die("commit %" PRIu64 " was acknowledged, and the data folder has only those up to %" PRIu64
+            ": somebody changed or removed it while this process ran; put it back, and start again",
+            p->last_sequence, recovered.sequence);
     clock_set(p, recovered.time_ms);
     p->next_uid = recovered.next_uid;
     p->has_all = recovered.is_all_there;
@@ -370,7 +375,6 @@ static void let_leave(struct partition *p)
 
 int partition_commit(struct partition *p)
 {
-    uint64_t sequence;
     if (!p->is_up)
         return KS_E_IO;
     bool had_leftover = p->leftover.len > 0;
@@ -389,7 +393,7 @@ int partition_commit(struct partition *p)
                             .changes = p->changes,
                             .change_count = p->change_count,
                             .queue = {p->leftover.at, p->leftover.len}};
-    int result = store_commit(p->store, &commit, &sequence);
+    int result = store_commit(p->store, &commit, &p->last_sequence);
     if (result < 0) {
         go_down(p);
         come_up(p);

@@ -30,6 +30,7 @@ struct partition {
     bool has_all; /* no instance is in the store alone: none was let go since the folder was new */
     struct timers timers;
     uint64_t next_uid;
+    uint64_t last_sequence; /* that was committed here; 0: none was yet */
     uint64_t first_new_uid; /* of this pass */
     int64_t horizon_ms;     /* who is saved and due before it is in memory or sleeps in timers */
 

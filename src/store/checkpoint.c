@@ -318,7 +318,7 @@ void checkpoint_close(struct checkpoint *c)
 
 /* ---- reading ---- */
 
-/* Of the row a statement stands on; one that has its history needs none. */
+/* Of the row a statement stands on, if it has any. */
 static int read_log(struct checkpoint *c, sqlite3_stmt *row)
 {
     int result;
@@ -352,6 +352,7 @@ static struct instance *make(struct checkpoint *c, sqlite3_stmt *statement)
     inst->updated_ms = sqlite3_column_int64(statement, 5);
     inst->last_sequence = (uint64_t)sqlite3_column_int64(statement, 7);
     inst->is_known_to_checkpoint = true;
+    inst->has_log = c->log.len > 0;
     struct str state = connection_column_str(statement, 8);
     struct str history = connection_column_str(statement, 9);
     struct str log = {c->log.len ? c->log.at : "", c->log.len};

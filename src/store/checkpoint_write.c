@@ -15,11 +15,11 @@
 #include "base/die.h"
 #include "store/checkpoint.h"
 
-/* The write-ahead log is settled when it has grown to this. */
-#define WAL_BYTES_MAX ((int64_t)64 * 1024 * 1024)
+/* The write-ahead log is settled when it has grown to this. Commits may have to wait for it. */
+#define WAL_BYTES_MAX ((int64_t)16 * 1024 * 1024)
 #define WAL_HEADER_BYTES ((int64_t)32)
 #define WAL_FRAME_BYTES ((int64_t)24 + PAGE_BYTES)
-enum { VERIFY_SOME_PAGES = 8192 };
+enum { VERIFY_SOME_PAGES = 2048 };
 
 enum write_statement {
     DELETE_TAGS,
@@ -70,7 +70,7 @@ static const char schema[] =
     " input TEXT,"                /* JSON */
     " output TEXT,"               /* JSON */
     " state TEXT,"                /* entity: JSON */
-    " history BLOB"               /* orchestration: while it is short */
+    " history BLOB"               /* orchestration: while it is short; NULL: see the log */
     ") STRICT;"
     "CREATE INDEX instance_wake ON instance(wake_ms) WHERE wake_ms IS NOT NULL;"
     "CREATE TABLE log("
@@ -186,12 +186,13 @@ static struct str take_text(const char **at, size_t len)
 static int write_log(struct checkpoint *c, const struct save_row *row, struct str log)
 {
     int result = SQLITE_OK;
-    if (row->is_whole && !row->is_new)
+    if (row->is_whole && row->had_log)
         result = run_with_uid(c, DELETE_LOG, row->uid);
     if (result != SQLITE_OK || !log.len)
         return result;
+    bool is_first = row->is_whole || !row->had_log;
     sqlite3_stmt *statement = connection_statement(&c->writer,
-                                                   row->is_new ? INSERT_FIRST_LOG : INSERT_LOG);
+                                                   is_first ? INSERT_FIRST_LOG : INSERT_LOG);
     if (!statement)
         return statement_failed(c);
     sqlite3_bind_int64(statement, 1, (int64_t)row->uid);
@@ -247,10 +248,11 @@ static int write_row(struct checkpoint *c, const struct save_row *row, const cha
     bind_text_or_null(statement, 10, state);
     bind_text_or_null(statement, 11, input);
     bind_text_or_null(statement, 12, output);
-    if (history.len)
-        sqlite3_bind_blob64(statement, 13, history.at, history.len, SQLITE_STATIC);
-    else
+    if (save_row_has_log(row))
         sqlite3_bind_null(statement, 13);
+    else
+        sqlite3_bind_blob64(statement, 13, history.at ? history.at : "", history.len,
+                            SQLITE_STATIC);
     int result = connection_run(statement);
     if (result == SQLITE_OK)
         result = write_tags(c, row, tags);

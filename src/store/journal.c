@@ -512,6 +512,7 @@ int store_journal_open(struct env *env, struct table *table, const char *folder,
         return result;
     }
     uint64_t last = j->segments.last_sequence;
+    recovered.sequence = last;
     recovered.was_clean = j->checkpoint.meta.clean == last;
     if (recovered.was_clean)
         recovered.commits = 0;

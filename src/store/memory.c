@@ -370,7 +370,8 @@ int store_memory_open(struct env *env, struct table *table, struct memory_disk *
     m->store = (struct store){.ops = &memory_ops, .env = env, .table = table};
     m->disk = *disk;
     arena_init(&m->scratch, 4096);
-    *ret = (struct recovered){.time_ms = m->disk->time_ms,
+    *ret = (struct recovered){.sequence = m->disk->sequence,
+                              .time_ms = m->disk->time_ms,
                               .next_uid = m->disk->next_uid,
                               .was_clean = true};
     buf_append(&ret->queue, m->disk->queue.at, m->disk->queue.len);

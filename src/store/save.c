@@ -45,6 +45,7 @@ static void take(struct save *save, struct instance *inst)
                              .status = inst->status,
                              .is_new = !inst->is_known_to_checkpoint,
                              .is_whole = image.is_whole,
+                             .had_log = inst->has_log,
                              .texts = save->texts.len,
                              .id_len = inst->id_len,
                              .name_len = strlen(inst->name),
@@ -65,6 +66,7 @@ static void take(struct save *save, struct instance *inst)
     buf_append(&save->texts, image.parent.at, image.parent.len);
     buf_append(&save->texts, image.tags.at, image.tags.len);
     inst->is_known_to_checkpoint = true;
+    inst->has_log = save_row_has_log(row);
     inst->is_being_saved = true;
 }
 

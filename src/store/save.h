@@ -30,10 +30,17 @@ struct save_row {
     uint8_t kind, status;
     bool is_new; /* has no row yet */
     bool is_whole;
+    bool had_log; /* before this */
     size_t texts; /* where its texts begin; they follow each other in this order: */
     size_t id_len, name_len, state_len, history_len, log_len;
     size_t input_len, output_len, parent_len, tags_len;
 };
+
+/* Whether there are rows in the log when it is written. */
+static inline bool save_row_has_log(const struct save_row *row)
+{
+    return row->log_len || (row->had_log && !row->is_whole);
+}
 
 struct save {
     struct save_row *rows;

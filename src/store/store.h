@@ -55,6 +55,7 @@ struct commit {
 
 /* What recovery found beside the instances. */
 struct recovered {
+    uint64_t sequence; /* of the last commit; 0 in an empty store */
     int64_t time_ms;   /* of the last commit; 0 in an empty store */
     uint64_t next_uid; /* greater than any that was ever used; 1 in an empty store */
     struct buf queue;  /* of the last commit; the caller frees it */

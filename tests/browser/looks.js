@@ -76,48 +76,73 @@ for (const [size, options] of Object.entries(SIZES)) {
 const firstPaint = (page) =>
   page.waitForFunction(() => performance.getEntriesByName("first-contentful-paint")[0]?.startTime).then((it) => it.jsonValue());
 
-/** How long this machine, with all that it does beside, takes for a page of one word. */
-async function leastPaint(browser) {
+async function oneWord() {
   const server = createServer((_, answer) => answer.setHeader("Content-Type", "text/html").end("<!doctype html>word"));
   await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
-  let least = Infinity;
-  for (let i = 0; i < 5; i++) {
-    const page = await visit(browser, `http://127.0.0.1:${server.address().port}/`);
-    least = Math.min(least, await firstPaint(page));
-    await page.context().close();
-  }
-  server.close();
-  return least;
+  return server;
 }
 
-test("it is painted within 100 ms, or four times what one word takes, nothing jumps, and it is small", async ({ browser, registry }) => {
-  const id = await filled(registry);
-  const least = await leastPaint(browser), allowed = Math.max(100, 4 * least);
-  console.log(`       a page of one word: first paint after ${least} ms`);
-  for (const path of ["/", `/#${id}`]) {
-    const paints = [];
-    for (let i = 0; i < 15 && !(i >= 3 && Math.min(...paints) < allowed); i++) { // others use the machine too
-      const page = await visit(browser, registry.url + path, {
-        init: `window.shift = 0; new PerformanceObserver((list) => list.getEntries().forEach((e) => { window.shift += e.value;
-          for (const { node } of e.sources) (window.moved ??= []).push(node?.id || node?.className); }))
-          .observe({ type: "layout-shift", buffered: true });`,
-      });
-      if (path === "/") await expectText(page, "#n-openCount", /\d/);
-      else await expectItems(page, GIFTS);
-      await page.waitForTimeout(100);
-      paints.push(await firstPaint(page));
-      const { shift, moved, bytes } = await page.evaluate(() => ({
-        shift: window.shift, moved: window.moved,
-        bytes: performance.getEntriesByType("resource").concat(performance.getEntriesByType("navigation"))
-          .filter((e) => !e.name.includes("/api/")).reduce((sum, e) => sum + e.encodedBodySize, 0),
-      }));
-      assert.ok(shift < 0.001, `${path} jumps by ${shift}: ${moved}`);
+const SHIFTS = `window.shift = 0; new PerformanceObserver((list) => list.getEntries().forEach((e) => { window.shift += e.value;
+  for (const { node } of e.sources) (window.moved ??= []).push(node?.id || node?.className); }))
+  .observe({ type: "layout-shift", buffered: true });`;
+
+/** When an address is painted that is entered into a window that is up: while one comes up, Chromium
+ * loads some four hundred files of its own. */
+async function paint(browser, { path, url, ready, paints }) {
+  const page = await visit(browser, "about:blank", { init: SHIFTS });
+  await page.waitForTimeout(500);
+  await page.goto(url);
+  await ready(page);
+  await page.waitForTimeout(100);
+  paints.push(await firstPaint(page));
+  const { shift, moved, bytes } = await page.evaluate(() => ({
+    shift: window.shift, moved: window.moved,
+    bytes: performance.getEntriesByType("resource").concat(performance.getEntriesByType("navigation"))
+      .filter((e) => !e.name.includes("/api/")).reduce((sum, e) => sum + e.encodedBodySize, 0),
+  }));
+  assert.ok(shift < 0.001, `${path} jumps by ${shift}: ${moved}`);
+  await page.context().close();
+  return bytes;
+}
+
+const median = (numbers) => [...numbers].sort((a, b) => a - b)[numbers.length >> 1];
+
+test("it is painted within 100 ms, or three times what one word takes, nothing jumps, and it is small", async ({ browser, registry }) => {
+  const id = await filled(registry), server = await oneWord();
+  const word = { path: "one word", url: `http://localhost:${server.address().port}`, ready() {}, paints: [] };
+  const start = { path: "/", url: registry.url, ready: (page) => expectText(page, "#n-openCount", /\d/), paints: [] };
+  const list = { path: "/#...", url: `${registry.url}/#${id}`, ready: (page) => expectItems(page, GIFTS), paints: [] };
+  const isSlow = ({ paints }) => median(paints) > Math.max(100, 3 * median(word.paints));
+  // In turns: others use the machine, too.
+  for (let i = 0; i < 5 || i < 15 && [start, list].some(isSlow); i++) {
+    await paint(browser, word);
+    for (const one of [start, list]) {
+      const bytes = await paint(browser, one);
       assert.ok(bytes > 5000 && bytes < 40 * 1024, `${bytes} bytes`);
-      if (!i) console.log(`       ${path.slice(0, 8)}: ${bytes} bytes, moved by ${shift}${moved ? `: ${moved}` : ""}`);
-      await page.context().close();
     }
-    console.log(`       ${path.slice(0, 8)}: first paint after ${paints.map(Math.round).join(", ")} ms`);
-    assert.ok(Math.min(...paints) < allowed, `first paint after ${paints} ms`);
+  }
+  server.close();
+  for (const { path, paints } of [word, start, list])
+    console.log(`       ${path}: first paint after ${paints.map(Math.round).join(", ")} ms, median ${median(paints)}`);
+  for (const one of [start, list]) assert.ok(!isSlow(one), `${one.path} is painted after ${median(one.paints)} ms`);
+});
+
+test("the view is painted before its scripts have come, and nothing in it can be pressed until then", async ({ browser, registry }) => {
+  const id = await registry.open();
+  for (const [path, title, name] of [["/", "Every wish,in one place.", "Open a gift list"], [`/#${id}`, "Gift list", "Finish the list"]]) {
+    const page = await visit(browser, "about:blank");
+    let release;
+    const isReleased = new Promise((resolve) => { release = resolve; });
+    await page.route("**/main.js", (route) => isReleased.then(() => route.continue()));
+    await page.goto(registry.url + path, { waitUntil: "commit" });
+    await firstPaint(page);
+    assert.deepEqual(await page.locator("h1:visible").allTextContents(), [title]);
+    const button = page.locator("button", { hasText: name });
+    await assert.rejects(button.click({ timeout: 300 }), /intercepts pointer events/);
+    release();
+    await button.click();
+    await (path === "/" ? page.waitForURL(/#[0-9a-f]{32}$/) : expectText(page, "#finish", "Press again to finish"));
+    await page.context().close();
   }
 });
 

@@ -3,13 +3,20 @@ import { $, put } from "./page.js";
 import { home } from "./home.js";
 import { view } from "./list.js";
 import { forget } from "./device.js";
+// Named here, these are asked for at once and not each behind the one that needs it; preloaded by the
+// page, all would be asked for before it is painted, which holds that up.
+import "./live.js";
+import "./numbers.js";
+import "./clock.js";
+import "./outbox.js";
+import "./qr.js";
 
 let leave = () => {};
 let isFirst = true;
 
 function show(name) {
-  for (const id of ["home", "list", "lost"]) $(id).hidden = id !== name;
-  $("all").hidden = name !== "list";
+  document.documentElement.dataset.view = name;
+  $("content").inert = false;
   scrollTo(0, 0);
   // Who follows a link with the keyboard or hears the page goes on at its title.
   if (!isFirst) $(`${name}-title`).focus();
