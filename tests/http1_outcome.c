@@ -182,8 +182,8 @@ static bool is_named_at(struct str bytes, size_t i, struct str name)
     return bytes.len - i > name.len && str_is_nocase((struct str){bytes.at + i, name.len}, name);
 }
 
-/* http-parser takes "Transfer-Encoding#" for Transfer-Encoding, at least enough to refuse it; and it
- * goes by the length that a trailer names, which here is thrown away with the others. */
+/* http-parser takes "Transfer-Encoding#" for Transfer-Encoding, at least enough to refuse it; and
+ * it goes by the length that a trailer names, which here is thrown away with the others. */
 static bool confuses_oracle(struct str bytes)
 {
     static const struct str encoding = {"transfer-encoding", 17}, length = {"content-length", 14};
