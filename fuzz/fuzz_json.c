@@ -238,7 +238,7 @@ static bool read_value(struct text *t)
 {
     skip_blanks(t);
     bool is_container = t->at != t->end && (*t->at == '[' || *t->at == '{');
-    t->is_limited |= is_container && t->depth >= VAL_DEPTH_MAX;
+    t->is_limited |= t->depth >= VAL_DEPTH_MAX; /* a number in 64 lists is on the 65th level */
     t->depth += is_container;
     /* Deeper than this it is refused whatever it is. */
     bool is_good = t->depth > 1000 || read_one(t);

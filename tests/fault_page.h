@@ -28,7 +28,8 @@ enum fault_call {
     CALL_UNLINK,
     CALL_MKDIR,
     CALL_STAT,
-    CALL_LOCK, /* fcntl */
+    CALL_LOCK,   /* fcntl */
+    CALL_UNLOCK, /* the same */
     CALL_MAP,
     CALL_ACCEPT,
     CALL_THREAD,

@@ -30,6 +30,9 @@ static const struct fault_rule fault_rules[] = {
     {ANY_TIME, ANY, ANY, EINTR, UNSEEN},
     {ANY_TIME, ANY, ANY, FAULT_SHORT, UNSEEN},
 
+    /* SQLite would go on with a lock that it believes to be held. */
+    {ANY_TIME, CALL_UNLOCK, PLACE_SHM, ANY, NOT_STARTED | ENDED},
+
     /* The journal as it is written. */
     {RUNNING, CALL_WRITE, PLACE_LOG, ANY, NOT_NOW},
     {ANY_TIME, CALL_SYNC, PLACE_LOG, ANY, ENDED},

@@ -283,7 +283,8 @@ int fcntl(int file, int command, ...)
     long arg = va_arg(args, long); /* or a pointer; the kernel takes either so */
     va_end(args);
     bool is_lock = command == F_SETLK || command == F_SETLKW || command == F_OFD_SETLK;
-    if (is_lock && fails(CALL_LOCK, place_of(file)))
+    bool is_unlock = is_lock && ((const struct flock *)arg)->l_type == F_UNLCK;
+    if (is_lock && fails(is_unlock ? CALL_UNLOCK : CALL_LOCK, place_of(file)))
         return -1;
     return (int)syscall(SYS_fcntl, file, command, arg);
 }

@@ -380,7 +380,7 @@ static bool await_service(struct life *l)
     return false;
 }
 
-void life_recover(struct life *l, enum phase phase, bool is_to_kill)
+void life_recover(struct life *l, bool is_to_kill)
 {
     struct hammers h = {0};
     life_disarm(l);
@@ -388,11 +388,9 @@ void life_recover(struct life *l, enum phase phase, bool is_to_kill)
         l->model.is_ending = false;
         model_look(&l->model, l->service.port, &l->random);
         uint64_t saves = life_calls(l, CALL_TRUNCATE, PLACE_WAL);
-        if (phase == SAVE || phase == SAVE_NEW) {
-            save(l, &h);
-            if (life_calls(l, CALL_TRUNCATE, PLACE_WAL) == saves)
-                model_wrong(&l->model, "the checkpoint is not tried again");
-        }
+        save(l, &h);
+        if (life_calls(l, CALL_TRUNCATE, PLACE_WAL) == saves)
+            model_wrong(&l->model, "the checkpoint is not saved any more");
         if (!is_to_kill)
             return;
         end_well(l, SIGKILL);

@@ -72,7 +72,7 @@ void life_disarm(struct life *l);
 void life_run(struct life *l, enum phase phase, struct observed *ret);
 /* Nothing fails any more: it serves again, after a start if it has ended or is to be killed, and
  * has everything. */
-void life_recover(struct life *l, enum phase phase, bool is_to_kill);
+void life_recover(struct life *l, bool is_to_kill);
 /* A new folder, with nothing in it. */
 bool life_begin(struct life *l);
 /* Has clients ask; what was refused and cut is in ret's fields. */

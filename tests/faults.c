@@ -21,10 +21,10 @@
 
 enum { ALL_CALLS_MAX = 40, ALLOCS = 24 };
 
-static const char *const call_names[FAULT_CALLS] = {"open",   "list",     "read",   "write",
-                                                    "sync",   "truncate", "rename", "unlink",
-                                                    "mkdir",  "stat",     "lock",   "map",
-                                                    "accept", "thread",   "alloc"};
+static const char *const call_names[FAULT_CALLS] = {"open",  "list",     "read",   "write",
+                                                    "sync",  "truncate", "rename", "unlink",
+                                                    "mkdir", "stat",     "lock",   "unlock",
+                                                    "map",   "accept",   "thread", "alloc"};
 static const char *const place_names[FAULT_PLACES] = {"log",    "mark",       "spare",  "prepare",
                                                       "new",    "checkpoint", "wal",    "undo",
                                                       "shm",    "copy",       "lock",   "blackbox",
@@ -46,6 +46,7 @@ static const int errors[FAULT_CALLS][5] = {[CALL_OPEN] = {EMFILE, EIO},
                                            [CALL_MKDIR] = {ENOSPC},
                                            [CALL_STAT] = {EIO},
                                            [CALL_LOCK] = {ENOLCK},
+                                           [CALL_UNLOCK] = {ENOLCK},
                                            [CALL_MAP] = {ENOMEM},
                                            [CALL_ACCEPT] = {EMFILE, ENOMEM, ECONNABORTED, EINTR},
                                            [CALL_THREAD] = {EAGAIN},
@@ -100,7 +101,7 @@ static void count_phase(struct sweep *s, enum phase phase)
     if (o.outcome != UNSEEN)
         model_wrong(&s->life.model, "%s without a fault: code %d, %s", phase_names[phase], o.code,
                     o.said);
-    life_recover(&s->life, phase, true);
+    life_recover(&s->life, true);
 }
 
 /* ---- one fault ---- */
@@ -149,7 +150,7 @@ static void run_trial(struct sweep *s, const struct trial *t)
         say(t, &o, "nobody has decided what has to follow");
     else if (!is_right)
         say(t, &o, "not what has to follow");
-    life_recover(l, t->phase, s->trials % 2);
+    life_recover(l, s->trials % 2);
     if (l->model.failed != failed)
         say(t, &o, "the model disagrees");
     else

@@ -57,10 +57,12 @@ static const ks_val *gives_up_at_once(ks_orch *o)
 static const ks_val *cancels_a_group_and_a_lock(ks_orch *o)
 {
     ks_task *work = ks_call(o, "Work", o->input), *lock = ks_lock(o, account("a"));
-    ks_task *both = ks_when_all(o, work, lock);
+    ks_task *both = ks_when_all(o, work, lock), *first = ks_when_any(o, work, lock);
     ks_cancel(both);
+    ks_cancel(first);
     ks_cancel(lock);
     ks_await(both);
+    ks_await(first);
     return ks_await(work);
 }
 
@@ -76,6 +78,26 @@ static const ks_val *gives_up_and_waits(ks_orch *o)
     ks_task *work = ks_call_with(o, "Work", o->input, &twice_in_two_seconds);
     ks_await(ks_event(o, "Stop"));
     ks_cancel(work);
+    return ks_await(work);
+}
+
+/* The pause that could not be canceled then, and a timer that could. */
+static const ks_val *gives_up_a_timer_alone(ks_orch *o)
+{
+    ks_task *work = ks_call_with(o, "Work", o->input, &twice_in_two_seconds);
+    ks_task *timer = ks_timer(o, INT64_MAX / 2);
+    ks_await(ks_event(o, "Stop"));
+    ks_cancel(timer);
+    return ks_await(work);
+}
+
+static const ks_val *gives_up_a_timer_too(ks_orch *o)
+{
+    ks_task *work = ks_call_with(o, "Work", o->input, &twice_in_two_seconds);
+    ks_task *timer = ks_timer(o, INT64_MAX / 2);
+    ks_await(ks_event(o, "Stop"));
+    ks_cancel(work);
+    ks_cancel(timer);
     return ks_await(work);
 }
 
@@ -121,6 +143,8 @@ static const struct model_program cancel_programs[] = {
      START_WITH(FAILS("")) "run\n"},
     {"canceled_where_history_has_nothing_of_it", does_not_give_up, gives_up_and_waits,
      START_WITH(FAILS("")) STOP "change\nrun\n"},
+    {"canceled_where_history_has_another_timer", gives_up_a_timer_alone, gives_up_a_timer_too,
+     START_WITH(FAILS("\"Busy\"")) "run\n" STOP "change\nadvance 1000\nrun\n"},
 };
 
 #endif

@@ -14,16 +14,37 @@ static struct ram_disk *of(void *self)
     return self;
 }
 
-/* 0, or the negative error of a call that is to fail. */
-static int call(struct ram_disk *d, bool is_lock)
+/* What may fail, by the error that only it gives; everything else is the disk's. */
+enum kind {
+    OF_THE_DISK = 0,
+    LOCKING = EBUSY,
+    UNLOCKING = ENOLCK,
+    SYNCING = EREMOTEIO,
+    MEMORY = ENOMEM
+};
+
+static enum kind kind_of(int error)
 {
-    if (is_lock != (d->error == EBUSY))
+    bool is_of_a_kind = error == LOCKING || error == UNLOCKING || error == SYNCING ||
+                        error == MEMORY;
+    return is_of_a_kind ? (enum kind)error : OF_THE_DISK;
+}
+
+/* 0, or the negative error of a call that is to fail. */
+static int call_of(struct ram_disk *d, enum kind kind)
+{
+    if (kind != kind_of(d->error))
         return 0;
     int64_t n = ++d->calls;
     bool fails = d->fail_at && (n == d->fail_at || (d->is_lasting && n > d->fail_at));
     d->has_failed |= fails;
     d->last_error = fails ? d->error : 0;
     return fails ? -d->error : 0;
+}
+
+static int call(struct ram_disk *d)
+{
+    return call_of(d, OF_THE_DISK);
 }
 
 static void regions_free(struct ram_file *f)
@@ -136,7 +157,7 @@ static int disk_open(void *self, const char *path, enum disk_open how, int *ret_
 {
     struct ram_disk *d = self;
     struct ram_file *f = ram_disk_find(d, path);
-    int result = call(d, false);
+    int result = call(d);
     if (result < 0)
         return result;
     if (!f && (how == DISK_READ || how == DISK_WRITE))
@@ -156,13 +177,13 @@ static void disk_close(void *self, int file)
 
 static int64_t disk_pread(void *self, int file, void *buf, size_t len, int64_t offset)
 {
-    int result = call(self, false);
+    int result = call(self);
     return result < 0 ? result : bytes_read(&of(self)->files[file], buf, len, offset);
 }
 
 static int64_t disk_pwrite(void *self, int file, const void *buf, size_t len, int64_t offset)
 {
-    int result = call(self, false);
+    int result = call(self);
     if (result < 0)
         return result;
     bytes_write(&of(self)->files[file], buf, len, offset);
@@ -172,18 +193,18 @@ static int64_t disk_pwrite(void *self, int file, const void *buf, size_t len, in
 static int disk_sync(void *self, int file)
 {
     (void)file;
-    return call(self, false);
+    return call(self);
 }
 
 static int disk_size(void *self, int file, int64_t *ret_size)
 {
     *ret_size = (int64_t)of(self)->files[file].bytes.len;
-    return call(self, false);
+    return call(self);
 }
 
 static int disk_truncate(void *self, int file, int64_t size)
 {
-    int result = call(self, false);
+    int result = call(self);
     if (result == 0)
         bytes_resize(&of(self)->files[file], (size_t)size);
     return result;
@@ -192,7 +213,7 @@ static int disk_truncate(void *self, int file, int64_t size)
 static int disk_unlink(void *self, const char *path)
 {
     struct ram_file *f = ram_disk_find(self, path);
-    int result = call(self, false);
+    int result = call(self);
     if (result < 0)
         return result;
     if (!f)
@@ -204,7 +225,7 @@ static int disk_unlink(void *self, const char *path)
 static int disk_rename(void *self, const char *from, const char *to)
 {
     struct ram_file *f = ram_disk_find(self, from), *old = ram_disk_find(self, to);
-    int result = call(self, false);
+    int result = call(self);
     if (result < 0)
         return result;
     if (!f)
@@ -217,7 +238,7 @@ static int disk_rename(void *self, const char *from, const char *to)
 
 static int disk_mkdir(void *self, const char *path)
 {
-    int result = call(self, false);
+    int result = call(self);
     if (result == 0)
         ram_disk_make(self, path)->is_folder = true;
     return result;
@@ -226,14 +247,14 @@ static int disk_mkdir(void *self, const char *path)
 static int disk_sync_dir(void *self, const char *path)
 {
     (void)path;
-    return call(self, false);
+    return call(self);
 }
 
 static int disk_list(void *self, const char *path, void (*each)(void *ctx, const char *name),
                      void *ctx)
 {
     size_t len = strlen(path);
-    int result = call(self, false);
+    int result = call(self);
     if (result < 0)
         return result;
     for (int i = 0; i < RAM_FILES_MAX; i++) {
@@ -285,8 +306,8 @@ static int file_close(sqlite3_file *file)
 
 static int file_read(sqlite3_file *file, void *to, int len, sqlite3_int64 offset)
 {
-    if (call(sqlite_disk, false) < 0)
-        return SQLITE_IOERR_READ;
+    if (call(sqlite_disk) < 0)
+        return SQLITE_IOERR_CORRUPTFS; /* as unix says when it gets EIO */
     int64_t n = bytes_read(ram(file), to, (size_t)len, offset);
     memset((char *)to + n, 0, (size_t)(len - n));
     return n == len ? SQLITE_OK : SQLITE_IOERR_SHORT_READ;
@@ -294,7 +315,7 @@ static int file_read(sqlite3_file *file, void *to, int len, sqlite3_int64 offset
 
 static int file_write(sqlite3_file *file, const void *from, int len, sqlite3_int64 offset)
 {
-    int error = call(sqlite_disk, false);
+    int error = call(sqlite_disk);
     if (error < 0)
         return failed(error, SQLITE_IOERR_WRITE);
     bytes_write(ram(file), from, (size_t)len, offset);
@@ -303,7 +324,7 @@ static int file_write(sqlite3_file *file, const void *from, int len, sqlite3_int
 
 static int file_truncate(sqlite3_file *file, sqlite3_int64 size)
 {
-    if (call(sqlite_disk, false) < 0)
+    if (call(sqlite_disk) < 0)
         return SQLITE_IOERR_TRUNCATE;
     bytes_resize(ram(file), (size_t)size);
     return SQLITE_OK;
@@ -313,20 +334,21 @@ static int file_sync(sqlite3_file *file, int flags)
 {
     (void)file;
     (void)flags;
-    return call(sqlite_disk, false) < 0 ? SQLITE_IOERR_FSYNC : SQLITE_OK;
+    bool fails = call(sqlite_disk) < 0 || call_of(sqlite_disk, SYNCING) < 0;
+    return fails ? SQLITE_IOERR_FSYNC : SQLITE_OK;
 }
 
 static int file_size(sqlite3_file *file, sqlite3_int64 *ret)
 {
     *ret = (sqlite3_int64)ram(file)->bytes.len;
-    return call(sqlite_disk, false) < 0 ? SQLITE_IOERR_FSTAT : SQLITE_OK;
+    return call(sqlite_disk) < 0 ? SQLITE_IOERR_FSTAT : SQLITE_OK;
 }
 
 static int file_lock(sqlite3_file *file, int lock)
 {
     (void)file;
     (void)lock;
-    return call(sqlite_disk, true) < 0 ? SQLITE_BUSY : SQLITE_OK;
+    return call_of(sqlite_disk, LOCKING) < 0 ? SQLITE_BUSY : SQLITE_OK;
 }
 
 static int file_unlock(sqlite3_file *file, int lock)
@@ -365,7 +387,7 @@ static int file_characteristics(sqlite3_file *file)
 
 static int file_shm_map(sqlite3_file *file, int region, int size, int is_write, void volatile **ret)
 {
-    if (region >= RAM_REGIONS_MAX || call(sqlite_disk, false) < 0)
+    if (region >= RAM_REGIONS_MAX || call(sqlite_disk) < 0)
         return SQLITE_IOERR_SHMMAP;
     void **at = &ram(file)->regions[region];
     if (!*at && is_write)
@@ -378,7 +400,9 @@ static int file_shm_lock(sqlite3_file *file, int offset, int n, int flags)
 {
     (void)offset;
     (void)n;
-    return flags & SQLITE_SHM_UNLOCK ? SQLITE_OK : file_lock(file, 0);
+    if (flags & SQLITE_SHM_UNLOCK)
+        return call_of(sqlite_disk, UNLOCKING) < 0 ? SQLITE_BUSY : SQLITE_OK;
+    return file_lock(file, 0);
 }
 
 static void file_shm_barrier(sqlite3_file *file)
@@ -410,6 +434,31 @@ static const sqlite3_io_methods methods = {.iVersion = 2,
                                            .xShmLock = file_shm_lock,
                                            .xShmBarrier = file_shm_barrier,
                                            .xShmUnmap = file_shm_unmap};
+
+/* ---- SQLite: memory ---- */
+
+static sqlite3_mem_methods real_memory;
+
+static void *memory_alloc(int size)
+{
+    return call_of(sqlite_disk, MEMORY) < 0 ? NULL : real_memory.xMalloc(size);
+}
+
+static void *memory_realloc(void *at, int size)
+{
+    return call_of(sqlite_disk, MEMORY) < 0 ? NULL : real_memory.xRealloc(at, size);
+}
+
+void ram_disk_take_memory(void)
+{
+    sqlite3_shutdown();
+    sqlite3_config(SQLITE_CONFIG_GETMALLOC, &real_memory);
+    sqlite3_mem_methods memory = real_memory;
+    memory.xMalloc = memory_alloc;
+    memory.xRealloc = memory_realloc;
+    if (sqlite3_config(SQLITE_CONFIG_MALLOC, &memory) != SQLITE_OK)
+        die("SQLite takes no memory");
+}
 
 /* ---- SQLite: the VFS ---- */
 
@@ -444,7 +493,7 @@ static int vfs_access(sqlite3_vfs *vfs, const char *name, int flags, int *ret)
     const struct ram_file *f = ram_disk_find(sqlite_disk, name);
     (void)vfs;
     *ret = f && (flags != SQLITE_ACCESS_EXISTS || f->bytes.len > 0);
-    return call(sqlite_disk, false) < 0 ? SQLITE_IOERR_ACCESS : SQLITE_OK;
+    return call(sqlite_disk) < 0 ? SQLITE_IOERR_ACCESS : SQLITE_OK;
 }
 
 static int vfs_full_path(sqlite3_vfs *vfs, const char *name, int len, char *ret)

@@ -27,7 +27,9 @@ struct ram_disk {
     struct ram_file files[RAM_FILES_MAX];
     int64_t calls;   /* that could have failed */
     int64_t fail_at; /* the n-th fails; 0: none */
-    int error;       /* with this errno; EBUSY: SQLite's locks fail, and nothing else does */
+    int error;       /* with this errno; of these only what is SQLite's fails: EBUSY, its locks;
+                        ENOLCK, letting go of them; EREMOTEIO, its syncs; ENOMEM, its memory,
+                        once that was taken */
     bool is_lasting; /* and so do all after it */
     bool has_failed;
     int last_error; /* what SQLite is told */
@@ -39,6 +41,8 @@ struct ram_disk {
 void ram_disk_free(struct ram_disk *d);
 /* Good until the next one is asked for. */
 struct env ram_disk_env(struct ram_disk *d);
+/* Of this process SQLite's memory may fail too. Before a disk is handed to it. */
+void ram_disk_take_memory(void);
 /* The process is over: what is only in its memory is gone. */
 void ram_disk_process_over(struct ram_disk *d);
 /* The file of that name, or NULL. */

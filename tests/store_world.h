@@ -28,6 +28,13 @@ struct world_fault {
     bool are_interrupted;  /* every other write gives EINTR */
 };
 
+/* Makes of a checkpoint one of before there were queries, which is of format 1. */
+#define CHECKPOINT_OLDER_SQL \
+    "DROP TABLE tag;DROP INDEX instance_name;DROP INDEX instance_status;" \
+    "DROP INDEX instance_parent;UPDATE instance SET parent=NULL,tags=NULL;" \
+    "INSERT INTO log SELECT uid,1,history FROM instance WHERE history IS NOT NULL;" \
+    "ALTER TABLE instance DROP COLUMN history;PRAGMA user_version=1;"
+
 struct model_row {
     char *id;
     char *text; /* what it is like; NULL: deleted */

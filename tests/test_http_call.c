@@ -656,6 +656,17 @@ static void a_call_canceled_between_polls_leaves_nothing(void **state)
     expect_result(w, CANCELED);
 }
 
+static void a_call_without_a_limit_canceled_between_polls_leaves_nothing(void **state)
+{
+    struct world *w = *state;
+    SCRIPT(w, "{\"status\":202,\"headers\":{\"Location\":\"/l\",\"Retry-After\":\"2\"}}");
+    start(w, "GiveUp", "{\"url\":\"http://a.test/\"}");
+    ks_test_get(w->t, "/api/End");
+    expect_events(w, "TaskAbandoned", 0);
+    expect_events(w, "TimerFired", 0);
+    expect_result(w, CANCELED);
+}
+
 static void a_call_canceled_between_attempts_leaves_nothing(void **state)
 {
     struct world *w = *state;
@@ -706,6 +717,7 @@ int main(void)
         BOTH(a_limit_that_was_not_reached_leaves_nothing),
         BOTH(a_call_canceled_in_an_exchange_leaves_nothing),
         BOTH(a_call_canceled_between_polls_leaves_nothing),
+        BOTH(a_call_without_a_limit_canceled_between_polls_leaves_nothing),
         BOTH(a_call_canceled_between_attempts_leaves_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -658,6 +658,23 @@ static void a_tag_is_any_text(void **at)
     }
 }
 
+/* Bytes, not characters: the last one may be the greatest there is; and no id is that long. */
+static void an_id_prefix_is_any_bytes(void **at)
+{
+    struct shelf *s = *at;
+    char is_long[KS_ID_MAX + 40] = "";
+    memset(is_long, 'a', sizeof is_long - 1);
+    create(s, "a\xC3\xBF", "Order", "", "");
+    create(s, "a\xC3\xC0", "Order", "", "");
+    create(s, "b", "Order", "", "");
+    commit(s);
+    restart(s);
+    assert_int_equal(count_all(s, &(ks_filter){.id_prefix = "a\xC3\xBF"}), 1);
+    assert_int_equal(count_all(s, &(ks_filter){.id_prefix = "a\xC3"}), 2);
+    assert_int_equal(count_all(s, &(ks_filter){.id_prefix = "\xFF"}), 0);
+    assert_int_equal(count_all(s, &(ks_filter){.id_prefix = is_long}), 0);
+}
+
 /* ---- a folder of before ---- */
 
 static void a_folder_of_before_there_were_queries_is_brought_up_to_date(void **at)
@@ -669,12 +686,7 @@ static void a_folder_of_before_there_were_queries_is_brought_up_to_date(void **a
         commit(s);
     }
     assert_int_equal(world_close(&s->w), 0);
-    run_sql(s,
-            "DROP TABLE tag;DROP INDEX instance_name;DROP INDEX instance_status;"
-            "DROP INDEX instance_parent;UPDATE instance SET parent=NULL,tags=NULL;"
-            "INSERT INTO log SELECT uid,1,history FROM instance WHERE history IS NOT NULL;"
-            "ALTER TABLE instance DROP COLUMN history;PRAGMA user_version=1",
-            NULL);
+    run_sql(s, CHECKPOINT_OLDER_SQL, NULL);
     for (int i = 0; i < 2; i++) {
         assert_ok(s, world_open(&s->w));
         ks_filter filters[] = {{0},
@@ -691,6 +703,50 @@ static void a_folder_of_before_there_were_queries_is_brought_up_to_date(void **a
     assert_ok(s, world_open(&s->w));
 }
 
+static void a_status_has_a_name_or_none(void **at)
+{
+    (void)at;
+    for (ks_runtime_status i = KS_PENDING; i <= KS_QUARANTINED; i++)
+        assert_int_equal(status_of_name(str_of(ks_status_name(i))), i);
+    assert_string_equal(ks_status_name((ks_runtime_status)99), "Unknown");
+    assert_int_equal(status_of_name(STR("Unknown")), KS_MISSING);
+}
+
+/* Whoever has the history finds that out; a start does not. */
+static void a_history_that_cannot_be_read_is_brought_up_to_date_without_its_tags(void **at)
+{
+    struct shelf *s = *at;
+    struct instance *inst;
+    create(s, "a", "Order", "", "red");
+    create(s, "b", "Order", "", "red");
+    commit(s);
+    assert_int_equal(world_close(&s->w), 0);
+    run_sql(s, CHECKPOINT_OLDER_SQL "UPDATE log SET bytes=x'02ff' WHERE uid=1", NULL);
+    assert_ok(s, world_open(&s->w));
+    assert_int_equal(count_all(s, &(ks_filter){.name = "Order"}), 2);
+    assert_int_equal(count_all(s, &(ks_filter){.tag = "color", .tag_value = "red"}), 1);
+    assert_int_equal(store_load(s->w.store, STR("a"), &inst), KS_E_DAMAGED);
+}
+
+static void a_folder_of_format_1_keeps_its_tags(void **at)
+{
+    struct shelf *s = *at;
+    create(s, "a", "Order", "", "red");
+    commit(s);
+    assert_int_equal(world_close(&s->w), 0);
+    run_sql(s,
+            "INSERT INTO log SELECT uid,1,history FROM instance WHERE history IS NOT NULL;"
+            "ALTER TABLE instance DROP COLUMN history;PRAGMA user_version=1",
+            NULL);
+    for (int i = 0; i < 2; i++) {
+        assert_ok(s, world_open(&s->w));
+        assert_int_equal(count_all(s, &(ks_filter){.tag = "color", .tag_value = "red"}), 1);
+        assert_null(world_differs(&s->w));
+        assert_int_equal(world_close(&s->w), 0);
+    }
+    assert_ok(s, world_open(&s->w));
+}
+
 #define ON_BOTH(claim) \
     {"memory: " #claim, claim, set_up_memory, tear_down, NULL}, \
     { \
@@ -700,12 +756,14 @@ static void a_folder_of_before_there_were_queries_is_brought_up_to_date(void **a
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        {"a_status_has_a_name_or_none", a_status_has_a_name_or_none, NULL, NULL, NULL},
         ON_BOTH(nothing_is_found_in_an_empty_store),
         ON_BOTH(what_the_pass_did_is_seen_before_its_commit),
         ON_BOTH(what_is_being_saved_is_seen_as_it_is),
         ON_BOTH(what_keepsake_keeps_for_itself_is_not_shown),
         ON_BOTH(a_page_ends_after_some_milliseconds),
         ON_BOTH(a_tag_is_any_text),
+        ON_BOTH(an_id_prefix_is_any_bytes),
         ON_BOTH(every_query_agrees_with_the_model),
         ON_BOTH(every_query_agrees_with_jobs_on_threads),
         ON_BOTH(a_save_may_end_while_a_page_is_made),
@@ -713,6 +771,11 @@ int main(void)
         {"journal: a_folder_of_before_there_were_queries_is_brought_up_to_date",
          a_folder_of_before_there_were_queries_is_brought_up_to_date, set_up_journal, tear_down,
          NULL},
+        {"journal: a_folder_of_format_1_keeps_its_tags", a_folder_of_format_1_keeps_its_tags,
+         set_up_journal, tear_down, NULL},
+        {"journal: a_history_that_cannot_be_read_is_brought_up_to_date_without_its_tags",
+         a_history_that_cannot_be_read_is_brought_up_to_date_without_its_tags, set_up_journal,
+         tear_down, NULL},
     };
     return cmocka_run_group_tests_name("query", tests, NULL, NULL);
 }

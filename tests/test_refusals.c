@@ -284,6 +284,7 @@ static void histories_that_contradict_themselves_are_refused(void **state)
     const struct event scheduled = {.type = EVENT_EXECUTION_SCHEDULED, .due_ms = 9};
     const struct event fired = {.type = EVENT_TIMER_FIRED, .id = EVENT_ID_START, .time_ms = 9};
     const struct event asked = {.type = EVENT_TASK_SCHEDULED, .id = 3, .name = STR("Do")};
+    const struct event timer = {.type = EVENT_TIMER_CREATED, .id = 3, .due_ms = 9};
     const struct event child = {.type = EVENT_SUB_ORCHESTRATION_COMPLETED, .id = 3};
     const struct event done = {.type = EVENT_TASK_COMPLETED, .id = 3};
     const struct event ended = {.type = EVENT_EXECUTION_COMPLETED};
@@ -291,6 +292,8 @@ static void histories_that_contradict_themselves_are_refused(void **state)
     EXPECT_EVENTS(-1, start, asked, asked);
     EXPECT_EVENTS(-1, start, asked, done, done);
     EXPECT_EVENTS(-1, start, asked, child);
+    EXPECT_EVENTS(0, start, asked, {.type = EVENT_TASK_ABANDONED, .id = 3}, ended);
+    EXPECT_EVENTS(-1, start, timer, {.type = EVENT_TASK_ABANDONED, .id = 3});
     EXPECT_EVENTS(-1, start, ended, asked);
     EXPECT_EVENTS(-1, start, {.type = EVENT_TIMER_FIRED, .id = 0});
     EXPECT_EVENTS(0, scheduled, fired);

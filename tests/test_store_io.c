@@ -8,6 +8,8 @@
 #include "ram_disk.h"
 #include "store_world.h"
 
+#include "store/connection.h"
+
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -54,6 +56,8 @@ static void expect(struct run *r, bool is_so, const char *what, const char *why)
 static void expect_trouble(struct run *r, int result)
 {
     expect(r, r->disk.has_failed, "an error although nothing failed", r->world.why);
+    if (r->world.store) /* else it was not opened */
+        snprintf(r->world.why, sizeof r->world.why, "%s", store_why(r->world.store));
     expect(r, result == KS_E_IO || result == KS_E_FULL || result == KS_E_BUSY, "taken for another",
            r->world.why);
 }
@@ -94,10 +98,18 @@ static bool each_due(void *ctx, const struct due *due)
     return true;
 }
 
+static int ask(struct run *r, const ks_filter *filter)
+{
+    struct query query = {.filter = filter, .limit = 50, .mem = &r->world.mem};
+    struct query_page page;
+    return store_query(r->world.store, &query, &page);
+}
+
 static int look(struct run *r)
 {
     size_t count = 0;
-    return store_due(r->world.store, 0, INT64_MAX, each_due, &count);
+    int result = ask(r, &(ks_filter){0});
+    return result < 0 ? result : store_due(r->world.store, 0, INT64_MAX, each_due, &count);
 }
 
 static int live(struct run *r)
@@ -113,6 +125,8 @@ static int live(struct run *r)
         result = look(r);
     if (result == 0)
         result = commit_some(r, 4);
+    if (result == 0)
+        result = look(r);
     if (result == 0) {
         world_abandon(&r->world);
         ram_disk_process_over(&r->disk);
@@ -185,6 +199,86 @@ static int live_with_a_tail(struct run *r)
     return open_it(r);
 }
 
+/* Only what a query reads counts: by each of the ways there are, from a file that nobody read. */
+static int live_asking(struct run *r)
+{
+    static const ks_filter filters[] = {{.id_prefix = "@list@many-50"},
+                                        {.name = "Order", .statuses = 1u << KS_COMPLETED},
+                                        {.statuses = 1u << KS_FAILED},
+                                        {.created_until_ms = 20},
+                                        {0}};
+    int64_t fail_at = r->disk.fail_at;
+    r->disk.fail_at = 0;
+    int result = open_it(r);
+    if (result == 0)
+        result = commit_some(r, 20);
+    if (result == 0)
+        result = commit_many(r, "many");
+    if (result == 0)
+        result = world_close(&r->world);
+    ram_disk_process_over(&r->disk);
+    expect(r, result == 0 && open_it(r) == 0, "cannot be made", r->world.why);
+    r->disk.fail_at = r->disk.calls + fail_at;
+    for (size_t i = 0; i < sizeof filters / sizeof filters[0] && result == 0; i++)
+        result = ask(r, &filters[i]);
+    return result;
+}
+
+static void run_sql(struct run *r, const char *sql)
+{
+    struct connection c;
+    const char *const none[CONNECTION_STATEMENTS_MAX] = {NULL};
+    int result = connection_open(&c, "ram/checkpoint.db", "ram", false, none);
+    if (result == SQLITE_OK)
+        result = connection_exec(&c, sql);
+    expect(r, result == SQLITE_OK, "cannot be made", sqlite3_errmsg(c.db));
+    connection_close(&c);
+    ram_disk_process_over(&r->disk);
+}
+
+/* Only the start counts that brings a folder of before there were queries up to date. */
+static int live_older(struct run *r)
+{
+    int64_t fail_at = r->disk.fail_at;
+    r->disk.fail_at = 0;
+    int result = open_it(r);
+    if (result == 0)
+        result = commit_some(r, 5);
+    if (result == 0)
+        result = world_close(&r->world);
+    ram_disk_process_over(&r->disk);
+    expect(r, result == 0, "cannot be made", r->world.why);
+    run_sql(r, CHECKPOINT_OLDER_SQL);
+    r->disk.fail_at = r->disk.calls + fail_at;
+    result = open_it(r);
+    return result == 0 ? look(r) : result;
+}
+
+/* A save of more than is written before a sync, and what follows it. */
+static int live_large(struct run *r)
+{
+    enum { MANY = 300, BYTES = 20000 };
+    static char text[BYTES];
+    char id[40];
+    int64_t fail_at = r->disk.fail_at;
+    struct world *w = &r->world;
+    r->disk.fail_at = 0;
+    expect(r, open_it(r) == 0, "cannot be opened", w->why);
+    memset(text, 'a', sizeof text - 1);
+    for (int i = 0; i < MANY; i++) {
+        snprintf(id, sizeof id, "@list@large-%d", i);
+        world_patch(w, world_create(w, INSTANCE_ENTITY, id, "list"), DOC_SET, "name",
+                    ks_string(&w->mem, text));
+    }
+    expect(r, world_commit(w, STR("")) == 0, "cannot commit", w->why);
+    r->disk.fail_at = r->disk.calls + fail_at;
+    for (int i = 0; i < 6; i++) {
+        r->disk.boot_ms += 4000;
+        store_tick(w->store);
+    }
+    return 0;
+}
+
 /* ---- one run ---- */
 
 static void set_up_ram(struct run *r, const char *folder)
@@ -200,6 +294,7 @@ static void one_run(const struct ram_disk *fault, int (*life)(struct run *r))
 {
     static struct run run; /* its addresses outlive the jump */
     struct run *r = &run;
+    ram_disk_take_memory();
     set_up_ram(r, "ram");
     r->disk = *fault;
     snprintf(r->story, sizeof r->story, "call %lld fails with %s%s", (long long)fault->fail_at,
@@ -209,6 +304,8 @@ static void one_run(const struct ram_disk *fault, int (*life)(struct run *r))
         int result = life(r);
         if (result < 0)
             expect_trouble(r, result);
+        expect(r, !r->disk.has_failed || (fault->error != ENOLCK && fault->error != EREMOTEIO),
+               "goes on with a lock, or without a sync", "");
         kill_it(r);
     } else {
         expect(r, r->disk.has_failed, "died although nothing failed", "");
@@ -247,12 +344,19 @@ static bool survives(const struct ram_disk *fault, int (*life)(struct run *r))
     return WEXITSTATUS(status) == 0;
 }
 
+/* The many calls that read the log's frames are all alike, and so are many of those for memory. */
+static int64_t pace(const struct ram_disk *fault, int (*life)(struct run *r))
+{
+    if (fault->error == ENOMEM)
+        return life == live && !fault->is_lasting ? 5 : 61;
+    return life == live_many && fault->fail_at > 40 ? 13 : 1;
+}
+
 static void survives_all_of(struct ram_disk fault, int (*life)(struct run *r))
 {
     fault.fail_at = 1;
-    /* The many calls that read the log's frames are all alike. */
     while (survives(&fault, life))
-        fault.fail_at += life != live && fault.fail_at > 40 ? 13 : 1;
+        fault.fail_at += pace(&fault, life);
     assert_true(fault.fail_at > 20);
 }
 
@@ -293,11 +397,47 @@ static void a_log_that_a_full_disk_keeps_from_being_settled_is_no_damaged_one(vo
     survives_all_of((struct ram_disk){.error = ENOSPC}, live_with_a_tail);
 }
 
+static void an_error_while_a_query_reads_loses_nothing(void **state)
+{
+    (void)state;
+    survives_all_of((struct ram_disk){.error = EIO}, live_asking);
+    survives_all_of((struct ram_disk){.error = ENOMEM}, live_asking);
+}
+
+static void an_error_while_an_older_folder_is_brought_up_to_date_loses_nothing(void **state)
+{
+    (void)state;
+    survives_all_of((struct ram_disk){.error = EIO}, live_older);
+    survives_all_of((struct ram_disk){.error = ENOMEM}, live_older);
+}
+
 static void a_checkpoint_that_others_lock_loses_nothing(void **state)
 {
     (void)state;
     survives_all((struct ram_disk){.error = EBUSY});
     survives_all((struct ram_disk){.error = EBUSY, .is_lasting = true});
+}
+
+static void a_lock_that_cannot_be_let_go_loses_nothing(void **state)
+{
+    (void)state;
+    survives_all((struct ram_disk){.error = ENOLCK});
+}
+
+static void a_sync_of_a_save_that_fails_ends_the_process(void **state)
+{
+    struct ram_disk fault = {.error = EREMOTEIO, .fail_at = 1};
+    (void)state;
+    while (survives(&fault, live_large))
+        fault.fail_at++;
+    assert_true(fault.fail_at > 4);
+}
+
+static void no_memory_for_sqlite_loses_nothing(void **state)
+{
+    (void)state;
+    survives_all((struct ram_disk){.error = ENOMEM});
+    survives_all((struct ram_disk){.error = ENOMEM, .is_lasting = true});
 }
 
 /* ---- what is told of a folder ---- */
@@ -445,7 +585,12 @@ int main(void)
         cmocka_unit_test(a_disk_that_is_full_from_any_call_on_loses_nothing),
         cmocka_unit_test(an_error_while_the_checkpoints_log_is_made_again_loses_nothing),
         cmocka_unit_test(a_log_that_a_full_disk_keeps_from_being_settled_is_no_damaged_one),
+        cmocka_unit_test(an_error_while_a_query_reads_loses_nothing),
+        cmocka_unit_test(an_error_while_an_older_folder_is_brought_up_to_date_loses_nothing),
         cmocka_unit_test(a_checkpoint_that_others_lock_loses_nothing),
+        cmocka_unit_test(a_lock_that_cannot_be_let_go_loses_nothing),
+        cmocka_unit_test(a_sync_of_a_save_that_fails_ends_the_process),
+        cmocka_unit_test(no_memory_for_sqlite_loses_nothing),
         cmocka_unit_test(a_folder_says_what_is_wrong_with_it),
         cmocka_unit_test(a_holder_that_cannot_be_named_is_another_process),
         cmocka_unit_test(a_write_that_writes_nothing_is_an_error),

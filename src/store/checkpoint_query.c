@@ -380,7 +380,6 @@ int checkpoint_query(struct checkpoint *c, const struct newer *newer, const stru
     walk_end(&l.walk);
     int result = l.result == SQLITE_OK ? 0
                                        : checkpoint_failed(&c->reader, l.result, ret_why, why_size);
-    if (c->reader.db)
-        connection_exec(&c->reader, "ROLLBACK");
+    connection_rollback(&c->reader);
     return result;
 }

@@ -353,8 +353,7 @@ void checkpoint_write(struct checkpoint *c, struct save *save)
     save->why[0] = 0;
     save->result = or_die(c, write_all(c, save), save);
     if (save->result < 0) {
-        if (!sqlite3_get_autocommit(c->writer.db))
-            connection_exec(&c->writer, "ROLLBACK");
+        connection_rollback(&c->writer);
         if (!c->has_tables)
             connection_close(&c->writer); /* it is made from the start next time */
         return;

@@ -63,6 +63,13 @@ int connection_exec(struct connection *c, const char *sql)
     return sqlite3_exec(c->db, sql, NULL, NULL, NULL);
 }
 
+void connection_rollback(struct connection *c)
+{
+    if (c->db && !sqlite3_get_autocommit(c->db) && connection_exec(c, "ROLLBACK") != SQLITE_OK)
+        die("a transaction on the checkpoint %s could not be ended: %s", c->path,
+            sqlite3_errmsg(c->db));
+}
+
 int connection_number(struct connection *c, const char *sql, int64_t *ret)
 {
     sqlite3_stmt *statement = NULL;

@@ -30,6 +30,10 @@ sqlite3_stmt *connection_statement(struct connection *c, int number);
 int connection_run(sqlite3_stmt *statement);
 /* Runs texts without parameters. */
 int connection_exec(struct connection *c, const char *sql);
+/* Ends a transaction that only read, or whose writes are taken back; without one it does nothing.
+ * There is no error: with no memory for it the process ends, since left open it would show this
+ * connection for ever what was there when it began. */
+void connection_rollback(struct connection *c);
 /* Runs a text that gives one number. */
 int connection_number(struct connection *c, const char *sql, int64_t *ret);
 

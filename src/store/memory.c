@@ -4,6 +4,7 @@
 #include "base/die.h"
 #include "store/walk.h"
 
+#include <assert.h>
 #include <stdlib.h>
 
 struct row {
@@ -103,19 +104,14 @@ static void grow(struct memory_disk *d)
     free(old.by_uid);
 }
 
-/* By uid; most often it is the newest. */
+/* By uid: instances are committed in the order they were made. */
 static void row_line_up(struct memory_disk *d, struct row *row)
 {
-    struct row **at = &d->newest, *newer = NULL;
-    while (*at && (*at)->uid > row->uid) {
-        newer = *at;
-        at = &newer->older;
-    }
-    row->newer = newer;
-    row->older = *at;
+    assert(!d->newest || d->newest->uid < row->uid);
+    row->older = d->newest;
     if (row->older)
         row->older->newer = row;
-    *at = row;
+    d->newest = row;
 }
 
 static struct row *row_new(struct memory_disk *d, const struct instance *inst)

@@ -208,9 +208,15 @@ static int file_shm_map(sqlite3_file *file, int region, int size, int is_write, 
 {
     return real(file)->pMethods->xShmMap(real(file), region, size, is_write, ret);
 }
+/* SQLite does not look whether it could let go of a lock, and goes on with one that nobody can get
+ * any more: saves would fail until the next start. */
 static int file_shm_lock(sqlite3_file *file, int offset, int n, int flags)
 {
-    return real(file)->pMethods->xShmLock(real(file), offset, n, flags);
+    int result = real(file)->pMethods->xShmLock(real(file), offset, n, flags);
+    if (result != SQLITE_OK && flags & SQLITE_SHM_UNLOCK)
+        die("a lock of the checkpoint could not be let go; the next start recovers everything that "
+            "was acknowledged");
+    return result;
 }
 static void file_shm_barrier(sqlite3_file *file)
 {

@@ -405,10 +405,10 @@ static int scan_all(struct scan *s)
 static int scan_in_transaction(struct scan *s)
 {
     struct connection *reader = &s->r->checkpoint->reader;
-    bool is_begun = reader->db && connection_exec(reader, "BEGIN") == SQLITE_OK;
+    if (reader->db)
+        (void)connection_exec(reader, "BEGIN");
     int result = scan_all(s);
-    if (is_begun)
-        connection_exec(reader, "COMMIT");
+    connection_rollback(reader);
     return result;
 }
 
