@@ -117,20 +117,40 @@ static int64_t wal_bytes(struct checkpoint *c)
     return size;
 }
 
-/* How much of the log was committed, by the header of SQLite's index of it
- * (https://sqlite.org/walformat.html: mxFrame); a save that failed may have left more. */
-static int64_t committed_bytes(struct checkpoint *c)
+/* What SQLite's index of the log says (https://sqlite.org/walformat.html: mxFrame, nBackfill). A save
+ * that failed may have left more in the log. */
+struct log_index {
+    uint32_t committed; /* frames */
+    uint32_t copied;    /* of these, into the file, which was synced then */
+};
+
+static struct log_index log_index(struct checkpoint *c)
 {
-    enum { INDEX_BYTES = 32768, LAST_FRAME_AT = 16 };
+    enum { INDEX_BYTES = 32768, COMMITTED_AT = 16, COPIED_AT = 96 };
+    struct log_index ret = {0};
     sqlite3_file *file = NULL;
     void volatile *index = NULL;
-    uint32_t frames = 0;
     int result = sqlite3_file_control(c->writer.db, "main", SQLITE_FCNTL_FILE_POINTER, &file);
     if (result == SQLITE_OK && file && file->pMethods)
         result = file->pMethods->xShmMap(file, 0, INDEX_BYTES, 0, &index);
-    if (result == SQLITE_OK && index)
-        memcpy(&frames, (const char *)index + LAST_FRAME_AT, sizeof frames);
+    if (result == SQLITE_OK && index) {
+        memcpy(&ret.committed, (const char *)index + COMMITTED_AT, sizeof ret.committed);
+        memcpy(&ret.copied, (const char *)index + COPIED_AT, sizeof ret.copied);
+    }
+    return ret;
+}
+
+static int64_t committed_bytes(struct checkpoint *c)
+{
+    int64_t frames = log_index(c).committed;
     return frames ? WAL_HEADER_BYTES + frames * WAL_FRAME_BYTES : 0;
+}
+
+/* Then the next save begins at the log's start, whatever kept SQLite from cutting it off. */
+static bool is_all_copied(struct checkpoint *c)
+{
+    struct log_index index = log_index(c);
+    return index.copied >= index.committed;
 }
 
 /* What is written down of the log has to be true until everything is in the file, and gone before
@@ -138,19 +158,17 @@ static int64_t committed_bytes(struct checkpoint *c)
  * it, or from cutting it off. */
 int checkpoint_settle(struct checkpoint *c)
 {
-    int in_log = 0, copied = 0;
     int begun = settling_begin(c->env, c->folder, committed_bytes(c));
     if (begun < 0)
         return SQLITE_FULL; /* whatever it was: another time, then */
-    int result = sqlite3_wal_checkpoint_v2(c->writer.db, NULL, SQLITE_CHECKPOINT_TRUNCATE, &in_log,
-                                           &copied);
+    int result = sqlite3_wal_checkpoint_v2(c->writer.db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL,
+                                           NULL);
     if (result == SQLITE_OK && !c->is_dir_synced) {
         if (c->env->disk_sync_dir(c->env->self, c->folder) < 0)
             die("the disk could not make the checkpoint %s last", c->path);
         c->is_dir_synced = true;
     }
-    bool is_all_copied = result == SQLITE_OK || (in_log >= 0 && in_log == copied);
-    if (is_all_copied && (begun || c->settling != SETTLING_NONE)) {
+    if (is_all_copied(c) && (begun || c->settling != SETTLING_NONE)) {
         settling_end(c->env, c->folder);
         c->settling = SETTLING_NONE;
     }
