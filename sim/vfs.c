@@ -1,5 +1,6 @@
 #include "sim/vfs.h"
 
+#include "base/die.h"
 #include "sim/heap.h"
 #include "sim/probe.h"
 
@@ -348,7 +349,7 @@ void vfs_start(struct disk *d, uint64_t seed, int64_t (*wall_ms)(void *ctx), voi
     world.ctx = ctx;
     heap_config_sqlite();
     if (sqlite3_initialize() != SQLITE_OK || sqlite3_vfs_register(&vfs, 1) != SQLITE_OK)
-        sim_fail("SQLite does not start");
+        die("SQLite does not start"); /* as pages_init() finds out; for want of memory it may */
     sqlite3_randomness(0, NULL);
 }
 

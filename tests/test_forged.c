@@ -186,10 +186,10 @@ static void a_log_is_what_was_noted_or_cut_off_or_refused(void **state)
     static struct ram_disk disk;
     struct env env = ram_disk_env(&disk);
     (void)state;
-    assert_int_equal(settling_begin(&env, "ram", SETTLING_ALL), 0); /* there is none */
+    assert_int_equal(settling_begin(&env, "ram", 9), 0); /* there is none */
     assert_found(&env, 0, SETTLING_NONE);
     resize_log(&disk, "as it was");
-    assert_int_equal(settling_begin(&env, "ram", SETTLING_ALL), 1);
+    assert_int_equal(settling_begin(&env, "ram", 9), 1);
     assert_found(&env, 0, SETTLING_WHOLE);
     resize_log(&disk, "as it was, and more");
     assert_found(&env, 0, SETTLING_HALF);

@@ -1,5 +1,5 @@
-/* The partition with next to no memory: whoever is not needed right now is let go, and what waits for
- * a time sleeps without its instance. */
+/* The partition with next to no memory: whoever is not needed right now is let go, and what waits
+ * for a time sleeps without its instance. */
 #include "hub.h"
 #include "run/partition_internal.h"
 

@@ -1,5 +1,5 @@
-/* An orchestration that an operator has stopped for a while: what comes is kept, no time limit runs out,
- * and it goes on as if nothing had been. */
+/* An orchestration that an operator has stopped for a while: what comes is kept, no time limit runs
+ * out, and it goes on as if nothing had been. */
 #include "model_claims.h"
 
 static const ks_val *waits_for_a_second(ks_orch *o)

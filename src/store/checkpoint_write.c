@@ -117,8 +117,8 @@ static int64_t wal_bytes(struct checkpoint *c)
     return size;
 }
 
-/* What SQLite's index of the log says (https://sqlite.org/walformat.html: mxFrame, nBackfill). A save
- * that failed may have left more in the log. */
+/* What SQLite's index of the log says (https://sqlite.org/walformat.html: mxFrame, nBackfill). A
+ * save that failed may have left more in the log. */
 struct log_index {
     uint32_t committed; /* frames */
     uint32_t copied;    /* of these, into the file, which was synced then */
