@@ -181,13 +181,13 @@ bool program_await(struct program *p, const char *path, const char *key, int64_t
 }
 
 /* Sleeping threads that are never woken do nothing, and need no CPU. */
-bool program_settle(struct program *p, double timeout_s)
+bool process_settle(pid_t pid, double timeout_s)
 {
     int64_t until_ns = monotonic_ns() + (int64_t)(timeout_s * 1e9), quiet_ns = monotonic_ns();
-    int64_t cpu_ns = cost_of(p->service.pid).cpu_ns;
+    int64_t cpu_ns = cost_of(pid).cpu_ns;
     while (monotonic_ns() < until_ns) {
         nap_ms(50);
-        int64_t now_ns = monotonic_ns(), cpu_now_ns = cost_of(p->service.pid).cpu_ns;
+        int64_t now_ns = monotonic_ns(), cpu_now_ns = cost_of(pid).cpu_ns;
         /* The tick that looks whether a checkpoint is due is a second apart. */
         if (cpu_now_ns != cpu_ns)
             quiet_ns = now_ns;
@@ -196,6 +196,11 @@ bool program_settle(struct program *p, double timeout_s)
             return true;
     }
     return false;
+}
+
+bool program_settle(struct program *p, double timeout_s)
+{
+    return process_settle(p->service.pid, timeout_s);
 }
 
 /* ---- load ---------------------------------------------------------------------------------- */

@@ -77,7 +77,8 @@ int64_t program_number(struct program *p, const char *path, const char *key);
 /* Waits until it is at least that much, asking each millisecond; false after timeout_s. */
 bool program_await(struct program *p, const char *path, const char *key, int64_t least,
                    double timeout_s);
-/* Waits until the process has done nothing for half a second, its checkpoint included. */
+/* Waits until the process has done nothing for a while, its checkpoint included. */
+bool process_settle(pid_t pid, double timeout_s);
 bool program_settle(struct program *p, double timeout_s);
 
 /* Adds to registries in turn, those with the ids first, first + 1, ...; a workload's self. */
