@@ -15,7 +15,7 @@ enum {
     FILL_ASKS = 3000, /* some MiB of journal */
     FILL_ROUNDS = 40,
     READS = 50,
-    DISK_MIB = 96, /* what a folder needs, three segments and the checkpoint, and some more */
+    DISK_MIB = 192, /* what a folder may need: 64 MiB that are not saved, spares, the checkpoint */
     BALLAST_BYTES = 1 << 16,
     WAITING = 40
 };

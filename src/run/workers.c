@@ -10,7 +10,7 @@
 
 /* Where there are fewer cores than threads, saves wait for what clients wait for, until commits
  * wait for them (journal.c, is_behind()). */
-enum { WAITING_NICE = 19 };
+enum { WAITING_NICE = 10 };
 
 struct lane {
     struct job *first, *last;
