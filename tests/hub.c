@@ -487,6 +487,21 @@ void hub_close(struct hub *h)
     buf_free(&h->log);
 }
 
+int hub_set_up(void **state)
+{
+    static struct hub h;
+    const struct partition_limits *limits = *state;
+    hub_open(&h, *limits);
+    *state = &h;
+    return 0;
+}
+
+int hub_tear_down(void **state)
+{
+    hub_close(*state);
+    return 0;
+}
+
 void hub_crash(struct hub *h)
 {
     end_process(h);

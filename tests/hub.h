@@ -53,6 +53,13 @@ struct hub {
 
 void hub_open(struct hub *h, struct partition_limits limits);
 void hub_close(struct hub *h);
+/* Around a test: *state is its limits, and then the hub. */
+int hub_set_up(void **state);
+int hub_tear_down(void **state);
+#define HUB_TEST(claim, name, limits) \
+    { \
+        name, claim, hub_set_up, hub_tear_down, &limits \
+    }
 /* The process dies and is started again; jobs that have not run are lost. */
 void hub_crash(struct hub *h);
 

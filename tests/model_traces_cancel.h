@@ -82,23 +82,25 @@ static const ks_val *gives_up_and_waits(ks_orch *o)
 }
 
 /* The pause that could not be canceled then, and a timer that could. */
-static const ks_val *gives_up_a_timer_alone(ks_orch *o)
+static const ks_val *gives_up_a_timer(ks_orch *o, bool gives_up_work)
 {
     ks_task *work = ks_call_with(o, "Work", o->input, &twice_in_two_seconds);
     ks_task *timer = ks_timer(o, INT64_MAX / 2);
     ks_await(ks_event(o, "Stop"));
+    if (gives_up_work)
+        ks_cancel(work);
     ks_cancel(timer);
     return ks_await(work);
 }
 
+static const ks_val *gives_up_a_timer_alone(ks_orch *o)
+{
+    return gives_up_a_timer(o, false);
+}
+
 static const ks_val *gives_up_a_timer_too(ks_orch *o)
 {
-    ks_task *work = ks_call_with(o, "Work", o->input, &twice_in_two_seconds);
-    ks_task *timer = ks_timer(o, INT64_MAX / 2);
-    ks_await(ks_event(o, "Stop"));
-    ks_cancel(work);
-    ks_cancel(timer);
-    return ks_await(work);
+    return gives_up_a_timer(o, true);
 }
 
 #define STOP EVENT("Stop", "1")

@@ -13,30 +13,8 @@
 
 enum { DIED = 70 };
 
-static const struct partition_limits usual = {0};
-static const struct partition_limits short_passes = {.pass_steps = 10};
-
-static int set_up(void **state)
-{
-    static struct hub h;
-    hub_open(&h, usual);
-    *state = &h;
-    return 0;
-}
-
-static int set_up_short(void **state)
-{
-    static struct hub h;
-    hub_open(&h, short_passes);
-    *state = &h;
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    hub_close(*state);
-    return 0;
-}
+static struct partition_limits usual = {0};
+static struct partition_limits short_passes = {.pass_steps = 10};
 
 static bool log_has(const struct hub *h, const char *text)
 {
@@ -578,8 +556,8 @@ static void what_fell_due_while_the_process_was_gone_fires_at_its_start(void **s
     hub_expect(h, "/api/list/s", "[\"fired\"]");
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
-#define TEST_SHORT(name) cmocka_unit_test_setup_teardown(name, set_up_short, tear_down)
+#define TEST(name) HUB_TEST(name, #name, usual)
+#define TEST_SHORT(name) HUB_TEST(name, #name, short_passes)
 
 int main(void)
 {

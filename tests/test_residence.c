@@ -7,21 +7,6 @@
 
 #include <cmocka.h>
 
-static int set_up(void **state)
-{
-    static struct hub h;
-    const struct partition_limits *limits = *state;
-    hub_open(&h, *limits);
-    *state = &h;
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    hub_close(*state);
-    return 0;
-}
-
 static void a_list_is_there_until_its_time_and_then_gone(void **state)
 {
     struct hub *h = *state;
@@ -203,13 +188,9 @@ static struct partition_limits usual = {0};
 static struct partition_limits few = {.sessions = 2};
 static struct partition_limits tiny = {.sessions = 1, .memory_bytes = 1};
 
-#define TEST_WITH(name, suffix, limits) \
-    { \
-#name suffix, name, set_up, tear_down, &limits \
-    }
-#define TEST(name) TEST_WITH(name, "", usual)
-#define TEST_FEW(name) TEST_WITH(name, "", few)
-#define TEST_TINY(name) TEST_WITH(name, "_without_memory", tiny)
+#define TEST(name) HUB_TEST(name, #name, usual)
+#define TEST_FEW(name) HUB_TEST(name, #name, few)
+#define TEST_TINY(name) HUB_TEST(name, #name "_without_memory", tiny)
 
 int main(void)
 {

@@ -8,30 +8,8 @@
 
 #include <cmocka.h>
 
-static const struct partition_limits usual = {0};
-static const struct partition_limits tiny = {.sessions = 1, .memory_bytes = 1};
-
-static int set_up(void **state)
-{
-    static struct hub h;
-    hub_open(&h, usual);
-    *state = &h;
-    return 0;
-}
-
-static int set_up_tiny(void **state)
-{
-    static struct hub h;
-    hub_open(&h, tiny);
-    *state = &h;
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    hub_close(*state);
-    return 0;
-}
+static struct partition_limits usual = {0};
+static struct partition_limits tiny = {.sessions = 1, .memory_bytes = 1};
 
 static void nothing_stays_in_memory_and_nothing_is_lost(void **state)
 {
@@ -206,8 +184,8 @@ static void many_timers_far_away_are_not_all_read(void **state)
         assert_string_equal(hub_ask(h, "GET", NULL, "/api/list/s%d", i)->body, "[\"fired\"]");
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
-#define TEST_TINY(name) cmocka_unit_test_setup_teardown(name, set_up_tiny, tear_down)
+#define TEST(name) HUB_TEST(name, #name, usual)
+#define TEST_TINY(name) HUB_TEST(name, #name, tiny)
 
 int main(void)
 {

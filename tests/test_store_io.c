@@ -163,17 +163,43 @@ static void kill_it(struct run *r)
     ram_disk_process_over(&r->disk);
 }
 
-/* Only the start counts that finds such a log. */
-static int live_many(struct run *r)
+/* What a life does to begin with does not fail; then the n-th call from here on does. */
+static int64_t fail_nowhere(struct run *r)
 {
     int64_t fail_at = r->disk.fail_at;
     r->disk.fail_at = 0;
+    return fail_at;
+}
+
+static void fail_from_here(struct run *r, int64_t fail_at)
+{
+    r->disk.fail_at = r->disk.calls + fail_at;
+}
+
+/* A folder that was closed, with so many commits; many: and one of many instances. */
+static void make_folder(struct run *r, int count, const char *many)
+{
+    int result = open_it(r);
+    if (result == 0)
+        result = commit_some(r, count);
+    if (result == 0 && many)
+        result = commit_many(r, many);
+    if (result == 0)
+        result = world_close(&r->world);
+    ram_disk_process_over(&r->disk);
+    expect(r, result == 0, "cannot be made", r->world.why);
+}
+
+/* Only the start counts that finds such a log. */
+static int live_many(struct run *r)
+{
+    int64_t fail_at = fail_nowhere(r);
     expect(r, open_it(r) == 0, "cannot be opened", r->world.why);
     expect(r, commit_many(r, "many") == 0, "cannot commit", r->world.why);
     kill_it(r);
     const struct ram_file *log = ram_disk_find(&r->disk, "ram/checkpoint.db-wal");
     expect(r, log && log->bytes.len > 256 << 10, "leaves no log", "");
-    r->disk.fail_at = r->disk.calls + fail_at;
+    fail_from_here(r, fail_at);
     int result = open_it(r);
     return result == 0 ? look(r) : result;
 }
@@ -183,13 +209,12 @@ static int live_many(struct run *r)
 static int live_with_a_tail(struct run *r)
 {
     static const char tail[20000] = "the frames of a save that failed";
-    int64_t fail_at = r->disk.fail_at;
-    r->disk.fail_at = 0;
+    int64_t fail_at = fail_nowhere(r);
     expect(r, open_it(r) == 0, "cannot be opened", r->world.why);
     expect(r, commit_many(r, "many") == 0, "cannot commit", r->world.why);
     kill_it(r);
     buf_append(&ram_disk_find(&r->disk, "ram/checkpoint.db-wal")->bytes, tail, sizeof tail);
-    r->disk.fail_at = r->disk.calls + fail_at;
+    fail_from_here(r, fail_at);
     int result = open_it(r);
     if (result == 0)
         result = commit_many(r, "more");
@@ -207,18 +232,11 @@ static int live_asking(struct run *r)
                                         {.statuses = 1u << KS_FAILED},
                                         {.created_until_ms = 20},
                                         {0}};
-    int64_t fail_at = r->disk.fail_at;
-    r->disk.fail_at = 0;
-    int result = open_it(r);
-    if (result == 0)
-        result = commit_some(r, 20);
-    if (result == 0)
-        result = commit_many(r, "many");
-    if (result == 0)
-        result = world_close(&r->world);
-    ram_disk_process_over(&r->disk);
-    expect(r, result == 0 && open_it(r) == 0, "cannot be made", r->world.why);
-    r->disk.fail_at = r->disk.calls + fail_at;
+    int64_t fail_at = fail_nowhere(r);
+    int result = 0;
+    make_folder(r, 20, "many");
+    expect(r, open_it(r) == 0, "cannot be opened", r->world.why);
+    fail_from_here(r, fail_at);
     for (size_t i = 0; i < sizeof filters / sizeof filters[0] && result == 0; i++)
         result = ask(r, &filters[i]);
     return result;
@@ -239,18 +257,11 @@ static void run_sql(struct run *r, const char *sql)
 /* Only the start counts that brings a folder of before there were queries up to date. */
 static int live_older(struct run *r)
 {
-    int64_t fail_at = r->disk.fail_at;
-    r->disk.fail_at = 0;
-    int result = open_it(r);
-    if (result == 0)
-        result = commit_some(r, 5);
-    if (result == 0)
-        result = world_close(&r->world);
-    ram_disk_process_over(&r->disk);
-    expect(r, result == 0, "cannot be made", r->world.why);
+    int64_t fail_at = fail_nowhere(r);
+    make_folder(r, 5, NULL);
     run_sql(r, CHECKPOINT_OLDER_SQL);
-    r->disk.fail_at = r->disk.calls + fail_at;
-    result = open_it(r);
+    fail_from_here(r, fail_at);
+    int result = open_it(r);
     return result == 0 ? look(r) : result;
 }
 
@@ -260,9 +271,8 @@ static int live_large(struct run *r)
     enum { MANY = 300, BYTES = 20000 };
     static char text[BYTES];
     char id[40];
-    int64_t fail_at = r->disk.fail_at;
+    int64_t fail_at = fail_nowhere(r);
     struct world *w = &r->world;
-    r->disk.fail_at = 0;
     expect(r, open_it(r) == 0, "cannot be opened", w->why);
     memset(text, 'a', sizeof text - 1);
     for (int i = 0; i < MANY; i++) {
@@ -271,7 +281,7 @@ static int live_large(struct run *r)
                     ks_string(&w->mem, text));
     }
     expect(r, world_commit(w, STR("")) == 0, "cannot commit", w->why);
-    r->disk.fail_at = r->disk.calls + fail_at;
+    fail_from_here(r, fail_at);
     for (int i = 0; i < 6; i++) {
         r->disk.boot_ms += 4000;
         store_tick(w->store);

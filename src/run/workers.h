@@ -5,7 +5,7 @@
  *
  * Three lanes: activities, which may block for as long as they like, on up to activity_threads
  * threads that are started when needed; the background (segments), on one thread of its own; and
- * what can wait (saves), on another, which gets what is left of a core.
+ * what can wait (saves), on another, which gets little of a core that others want.
  */
 #ifndef RUN_WORKERS_H
 #define RUN_WORKERS_H

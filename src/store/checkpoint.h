@@ -26,6 +26,7 @@
 
 /* The file's user_version. One of before is brought up to date. */
 enum { CHECKPOINT_FORMAT = 2, CHECKPOINT_FORMAT_BEFORE = 1 };
+#define CHECKPOINT_FORMAT_SQL "PRAGMA user_version=2;"
 
 struct checkpoint {
     struct env *env;

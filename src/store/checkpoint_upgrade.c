@@ -85,6 +85,6 @@ int checkpoint_upgrade(struct checkpoint *c)
     if (result == SQLITE_OK && !has_tags)
         result = fill_rows(c);
     if (result == SQLITE_OK)
-        result = connection_exec(&c->writer, "PRAGMA user_version=2;COMMIT");
+        result = connection_exec(&c->writer, CHECKPOINT_FORMAT_SQL "COMMIT");
     return result;
 }

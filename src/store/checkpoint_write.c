@@ -80,8 +80,7 @@ static const char schema[] =
     " PRIMARY KEY(uid,part)"
     ") STRICT;"
     "CREATE TABLE meta(key TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT;" QUERY_SCHEMA
-    "PRAGMA user_version=2;"
-    "COMMIT";
+        CHECKPOINT_FORMAT_SQL "COMMIT";
 
 static int statement_failed(struct checkpoint *c)
 {

@@ -118,8 +118,11 @@ int settling_begin(struct env *env, const char *folder, int64_t len)
     result = log_checksum(env, file, note.len, &note.checksum);
     int sync = result == 0 && note.len ? env->disk_sync(env->self, file) : 0;
     env->disk_close(env->self, file);
-    if (sync < 0)
-        not_lasting("checkpoint.db-wal", sync);
+    if (sync < 0) {
+        char path[JOURNAL_PATH_MAX];
+        segment_path(folder, "checkpoint.db-wal", path);
+        not_lasting(path, sync);
+    }
     if (result < 0 || !note.len)
         return result;
     note_encode(&note, bytes);
