@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { REQUESTS_MAX = 4096, CLIENTS_MAX = 16, OPEN_RECENT = 8 };
+enum { REQUESTS_MAX = 4096, OPEN_RECENT = 8 };
 
 struct request {
     bool is_used, is_sent, is_answered, is_awaited;
@@ -139,6 +139,7 @@ static struct request *request_new(struct sim *s, int client, const struct op *o
     r->http.body = (struct str){r->body.at, r->body.len};
     if (op->is_post)
         header(r, "Content-Type", "text/plain");
+    r->key[0] = 0;
     if (op->key) {
         snprintf(r->key, sizeof r->key, "key-%u", op->key);
         header(r, "Idempotency-Key", r->key);
@@ -191,8 +192,10 @@ void clients_answered(struct sim *s, void *request, const struct http1_answer *a
         memcpy(c->answer, answer->body.at, len);
     c->answer[len] = 0;
     struct answer a = {answer->status, c->answer, len, is_held};
-    tell(s, "%.6s %.60s key %u at %lld: %d %.300s%s", r->http.method.at, r->target, r->op.key,
-         (long long)now_ms, a.status, a.body, is_held ? " (held)" : "");
+    tell(s, "%.6s %.60s%s%s%s%.*s at %.3f: %d %.300s%s", r->http.method.at, r->target,
+         r->key[0] ? " " : "", r->key, r->body.len ? " " : "",
+         (int)(r->body.len < 300 ? r->body.len : 300), r->body.len ? r->body.at : "",
+         (double)(now_ms - FIRST_WALL_MS) / 1e3, a.status, a.body, is_held ? " (held)" : "");
     r->is_answered = true;
     if (r->op.kind == OP_APP)
         programs_answer(s, &r->op, &a);
@@ -241,6 +244,7 @@ bool clients_ask(struct sim *s, const struct op *op)
         sim_fail("too many requests are under way");
     r->is_awaited = true;
     r->is_sent = true;
+    s->is_aside = true;
     bool is_up = process_request(s, r, &r->http);
     while (is_up && !r->is_answered) {
         is_up = process_round(s);
@@ -248,6 +252,7 @@ bool clients_ask(struct sim *s, const struct op *op)
         is_up = is_up && s->process->is_up;
     }
     r->is_used = false;
+    s->is_aside = false;
     return is_up && r->is_answered;
 }
 
@@ -325,7 +330,8 @@ static void act(struct sim *s, int client)
 {
     struct client *c = &s->clients->at[client];
     int64_t wait_ns = (int64_t)draw(s, 20) * MS_NS;
-    if (s->disk.faults.is_full && draw(s, 2)) {
+    bool looks = draw(s, 2), is_again = once_in(s, 6);
+    if (s->disk.faults.is_full && looks) {
         look_round(s, client);
         return;
     }
@@ -337,7 +343,7 @@ static void act(struct sim *s, int client)
             send_after(s, client, &op, wait_ns);
         return;
     }
-    if (c->has_last && once_in(s, 6)) {
+    if (c->has_last && is_again) {
         PROBE("asked again");
         if (c->last.key && c->last.kind == OP_ADD && once_in(s, 10))
             c->last.item++;
@@ -351,24 +357,38 @@ static void act(struct sim *s, int client)
         send_after(s, client, &c->last, wait_ns + (int64_t)draw(s, 3) * MS_NS);
 }
 
-void clients_wake(struct sim *s, uint64_t client)
+/* A turn begins with when the next one is. */
+static int64_t turn(struct sim *s, int client)
 {
     struct client *c = &s->clients->at[client];
+    bool is_away = !draw(s, 40) && !c->left_in_burst;
+    int64_t wait_ns = think_ns(s);
+    if (is_away)
+        return 600000 * MS_NS;
+    if (once_in(s, 20) && !c->left_in_burst && s->swarm.burst)
+        c->left_in_burst = 1 + draw(s, s->swarm.burst);
+    if (draw(s, 60))
+        act(s, client);
+    if (!c->left_in_burst)
+        return wait_ns;
+    c->left_in_burst--;
+    return 20000;
+}
+
+void clients_wake(struct sim *s, uint64_t client)
+{
     if (s->is_calm)
         return;
-    if (!draw(s, 40) && !c->left_in_burst) { /* 0: it goes away for a while */
-        sim_at(s, s->now_ns + 600000 * MS_NS, EV_CLIENT, client);
-        return;
-    }
-    act(s, (int)client);
-    if (!c->left_in_burst && s->swarm.burst && once_in(s, 20))
-        c->left_in_burst = 1 + draw(s, s->swarm.burst);
-    c->left_in_burst -= c->left_in_burst > 0;
-    sim_at(s, s->now_ns + (c->left_in_burst ? 20000 : think_ns(s)), EV_CLIENT, client);
+    struct turn before = tape_begin(s->tape, STREAM_CLIENT + client);
+    sim_at(s, s->now_ns + turn(s, (int)client), EV_CLIENT, client);
+    tape_use(s->tape, before);
 }
 
 void clients_start(struct sim *s)
 {
-    for (uint32_t i = 0; i < s->swarm.clients && i < CLIENTS_MAX; i++)
+    for (uint32_t i = 0; i < s->swarm.clients && i < CLIENTS_MAX; i++) {
+        struct turn before = tape_begin(s->tape, STREAM_CLIENT + i);
         sim_at(s, s->now_ns + think_ns(s), EV_CLIENT, i);
+        tape_use(s->tape, before);
+    }
 }

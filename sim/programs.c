@@ -18,7 +18,8 @@ enum { PROGRAMS_MAX = 100000 };
 
 struct programs {
     struct program **at;
-    size_t count, cap, first_running;
+    size_t count, cap;
+    bool is_settled; /* nothing was answered since the last pass */
     int64_t next_event;
     struct {
         int64_t n;
@@ -136,7 +137,10 @@ static struct op pick_order(struct sim *s)
     const struct program *p = s->programs->at[program];
     bool is_over = p->is_over && !p->is_over_tentative;
     uint32_t how = is_over ? draw(s, 4) : 0;
-    enum verb verb = how == 3 ? RESTART : how == 2 ? PURGE : verbs[draw(s, 6)];
+    enum verb verb = how == 3                   ? RESTART
+                     : how == 2                 ? PURGE
+                     : how == 1 && p->is_failed ? REWIND
+                                                : verbs[draw(s, 6)];
     return op_of(WHAT_MANAGE, program, verb, true);
 }
 
@@ -354,6 +358,7 @@ static void cell_has(struct sim *s, int cell, const struct answer *a)
 
 void programs_answer(struct sim *s, const struct op *op, const struct answer *a)
 {
+    s->programs->is_settled = false;
     if ((enum what)op->item == WHAT_TELL) {
         tellings_answered(s, s->programs->tellings, op->n, a);
         return;
@@ -388,6 +393,9 @@ enum verdict { IS_THERE, IS_NOT, IS_UNKNOWN };
 static void settle(struct sim *s, enum verdict verdict)
 {
     struct programs *all = s->programs;
+    if (all->is_settled)
+        return;
+    all->is_settled = true;
     tellings_settle(all->tellings, verdict == IS_THERE);
     for (size_t i = 0; i < all->count; i++) { /* also old ones: operators start and purge them */
         struct program *p = all->at[i];

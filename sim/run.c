@@ -20,6 +20,11 @@ struct sim *the_sim;
 
 /* ---- the story ---- */
 
+static void print_line(const struct sim *s, const char *what, const char *line)
+{
+    printf("%12.3f %s%s\n", (double)s->now_ns / 1e9, what, line);
+}
+
 void tell(struct sim *s, const char *format, ...)
 {
     char line[1024];
@@ -30,8 +35,13 @@ void tell(struct sim *s, const char *format, ...)
     if (len >= (int)sizeof line)
         len = sizeof line - 1;
     s->hash = XXH3_64bits_withSeed(line, (size_t)len, s->hash + (uint64_t)s->now_ns);
-    if (s->is_tracing)
-        printf("%12.3f %s\n", (double)s->now_ns / 1e9, line);
+    if (s->tracing == TRACE_NONE)
+        return;
+    s->aside[0] = 0;
+    if (s->is_aside && s->tracing == TRACE_SHORT)
+        snprintf(s->aside, sizeof s->aside, "%s", line);
+    else
+        print_line(s, "", line);
 }
 
 void run_over(struct sim *s)
@@ -46,8 +56,10 @@ void violated(struct sim *s, const char *format, ...)
     va_start(args, format);
     vsnprintf(s->violation, sizeof s->violation, format, args);
     va_end(args);
-    if (s->is_tracing)
-        printf("%12.3f VIOLATED: %s\n", (double)s->now_ns / 1e9, s->violation);
+    if (s->tracing && s->aside[0])
+        print_line(s, "", s->aside);
+    if (s->tracing)
+        print_line(s, "VIOLATED: ", s->violation);
     heap_leave();
     longjmp(s->end, 1);
 }
@@ -149,6 +161,14 @@ static void happen(struct sim *s, const struct sim_event *e)
     }
 }
 
+static bool evicts_now(struct sim *s)
+{
+    struct turn before = tape_use(s->tape, s->process->evicts);
+    bool evicts = once_in(s, s->swarm.evict_once_in);
+    tape_use(s->tape, before);
+    return evicts;
+}
+
 static void loop(struct sim *s, int64_t until_ns)
 {
     while (s->now_ns < until_ns) {
@@ -164,7 +184,7 @@ static void loop(struct sim *s, int64_t until_ns)
         if (next_ns > s->now_ns)
             s->now_ns = next_ns;
         if (is_round) {
-            if (process_round(s) && once_in(s, s->swarm.evict_once_in))
+            if (process_round(s) && evicts_now(s))
                 process_evict(s);
         } else {
             struct sim_event e = event_take(s);
@@ -252,7 +272,7 @@ static void sim_free_all(struct sim *s)
     sim_free(s);
 }
 
-void run_once(const struct run_options *options, struct run_result *ret)
+static void run_once(const struct run_options *options, struct run_result *ret)
 {
     struct sim *s = sim_zalloc(sizeof *s);
     the_sim = s;
@@ -260,12 +280,11 @@ void run_once(const struct run_options *options, struct run_result *ret)
     s->random = options->seed ^ 0x5bd1e995;
     s->random_ids = ~s->random;
     s->now_ns = 1000 * MS_NS;
-    s->is_tracing = options->is_tracing;
+    s->tracing = options->tracing;
+    s->tape = options->tape ? options->tape : tape_new(options->seed);
     if (options->tape)
-        tape_replay(&s->tape, options->tape, options->tape_len);
-    else
-        tape_init(&s->tape, options->seed);
-    disk_init(&s->disk, &s->tape);
+        tape_replay(s->tape);
+    disk_init(&s->disk, s->tape);
     s->process = process_new(s, sim_functions());
     s->clients = clients_new(s);
     s->model = model_new(s);
@@ -280,11 +299,27 @@ void run_once(const struct run_options *options, struct run_result *ret)
                                .stats = s->stats};
     ret->stats.simulated_ns = s->now_ns;
     memcpy(ret->violation, s->violation, sizeof ret->violation);
-    if (!options->tape) {
-        ret->tape = s->tape.at;
-        ret->tape_len = s->tape.len;
-        s->tape = (struct tape){0};
-    }
+    if (!options->tape)
+        ret->tape = s->tape;
     sim_free_all(s);
     the_sim = NULL;
+}
+
+void run(const struct run_options *options, struct run_result *ret)
+{
+    struct run_options try = *options;
+    struct run_result second;
+    try.twin = options->twin ? TWIN_RESIDENT : TWIN_NONE;
+    run_once(&try, ret);
+    if (ret->violation[0] || (options->is_once && !options->twin))
+        return;
+    try.tracing = options->twin ? options->tracing : TRACE_NONE;
+    try.twin = options->twin ? TWIN_REPLAYED : TWIN_NONE;
+    run_once(&try, &second);
+    if (second.hash != ret->hash)
+        snprintf(ret->violation, sizeof ret->violation,
+                 "two runs of one seed%s differ: %016llx and %016llx %.900s",
+                 options->twin ? ", resident and replayed," : "", (unsigned long long)ret->hash,
+                 (unsigned long long)second.hash, second.violation);
+    tape_free(options->tape ? NULL : second.tape);
 }
