@@ -273,11 +273,11 @@ static void a_save_into_a_file_without_its_tables_ends_the_process(void **state)
 static void a_file_without_its_tables_is_refused(void **state)
 {
     static const char *const all[] = {"DROP TABLE instance", "DROP TABLE meta",
-                                      "PRAGMA user_version=7", "PRAGMA user_version=0"};
+                                      "PRAGMA user_version=0"};
     struct world *w = *state;
     save_one(w, "@list@a", 300);
     world_close(w);
-    for (size_t i = 0; i < 4; i++) {
+    for (size_t i = 0; i < 3; i++) {
         struct world copy = *w;
         char folder[128];
         snprintf(folder, sizeof folder, "%.100s-%zu", w->folder, i);
@@ -296,6 +296,25 @@ static void a_file_without_its_tables_is_refused(void **state)
         world_remove_folder(folder);
     }
     assert_int_equal(world_open(w), 0);
+}
+
+/* And whoever wrote it can go on with it. */
+static void a_checkpoint_of_a_newer_format_is_refused_and_left_as_it_is(void **state)
+{
+    struct world *w = *state;
+    save_one(w, "@list@a", 300);
+    for (int i = 0; i < 5; i++)
+        assert_int_equal(world_step(w, 3), 0); /* in the journal alone */
+    world_abandon(w);
+    spoil(w, "PRAGMA user_version=3");
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(world_open(w), KS_E_DAMAGED);
+        assert_non_null(strstr(w->why, w->folder));
+        assert_non_null(strstr(w->why, "was written by another version of Keepsake"));
+    }
+    spoil(w, CHECKPOINT_FORMAT_SQL);
+    assert_int_equal(world_open(w), 0);
+    assert_null(world_differs(w));
 }
 
 static void numbers_of_a_later_version_are_passed_over(void **state)
@@ -350,6 +369,7 @@ int main(void)
         TEST(a_commit_of_many_megabytes_is_one_as_any),
         TEST(a_save_into_a_file_without_its_tables_ends_the_process),
         TEST(a_file_without_its_tables_is_refused),
+        TEST(a_checkpoint_of_a_newer_format_is_refused_and_left_as_it_is),
         TEST(numbers_of_a_later_version_are_passed_over),
         TEST(a_vfs_that_is_none_ends_the_process),
     };
