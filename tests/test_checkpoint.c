@@ -4,6 +4,7 @@
 #include "store_world.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -270,6 +271,43 @@ static void a_save_into_a_file_without_its_tables_ends_the_process(void **state)
     assert_int_equal(world_open(w), 0);
 }
 
+/* ---- a file that is too large to be looked at when it is opened ---- */
+
+enum { LARGE_MIB = 270, DAMAGED_AT_MIB = 255, SAVES = 40 };
+
+static void save_often(struct world *w)
+{
+    for (int i = 0; i < SAVES; i++) {
+        world_patch(w, world_find(w, "@list@a"), DOC_ADD, "n", ks_integer(&w->mem, 1));
+        assert_int_equal(world_commit(w, STR("")), 0);
+        world_settle(w);
+    }
+}
+
+static void a_large_file_is_looked_at_bit_by_bit(void **state)
+{
+    struct world *w = *state;
+    char sql[256], path[200];
+    save_one(w, "@list@a", 300);
+    world_close(w);
+    snprintf(sql, sizeof sql,
+             "PRAGMA journal_mode=OFF;CREATE TABLE filler(bytes BLOB);"
+             "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i+1 FROM n WHERE i<%d) "
+             "INSERT INTO filler SELECT zeroblob(1<<20) FROM n;PRAGMA journal_mode=WAL",
+             LARGE_MIB);
+    spoil(w, sql);
+    assert_int_equal(world_open(w), 0);
+    save_often(w);
+    world_close(w);
+    snprintf(path, sizeof path, "%s/checkpoint.db", w->folder);
+    int file = open(path, O_RDWR | O_CLOEXEC);
+    assert_int_equal(pwrite(file, "x", 1, (off_t)DAMAGED_AT_MIB << 20), 1);
+    close(file);
+    assert_int_equal(world_open(w), 0);
+    assert_null(world_differs(w));
+    dies_of(w, save_often, "is damaged");
+}
+
 static void a_file_without_its_tables_is_refused(void **state)
 {
     static const char *const all[] = {"DROP TABLE instance", "DROP TABLE meta",
@@ -368,6 +406,7 @@ int main(void)
         TEST(a_set_of_uids_has_what_was_put_into_it),
         TEST(a_commit_of_many_megabytes_is_one_as_any),
         TEST(a_save_into_a_file_without_its_tables_ends_the_process),
+        TEST(a_large_file_is_looked_at_bit_by_bit),
         TEST(a_file_without_its_tables_is_refused),
         TEST(a_checkpoint_of_a_newer_format_is_refused_and_left_as_it_is),
         TEST(numbers_of_a_later_version_are_passed_over),
