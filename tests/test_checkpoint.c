@@ -101,6 +101,46 @@ static void a_close_finishes_the_save_that_waits(void **state)
     assert_null(world_differs(w));
 }
 
+/* So many instances as were dirty when one of them had changed again, and some time had passed. */
+static size_t dirty_after(struct world *w, int64_t ms)
+{
+    world_patch(w, world_find(w, "@list@0"), DOC_ADD, "n", ks_integer(&w->mem, 1));
+    assert_int_equal(world_commit(w, STR("")), 0);
+    store_tick(w->store);
+    world_pump(w);
+    w->now_ns += ms * 1000000;
+    store_tick(w->store);
+    world_pump(w);
+    return w->table.dirty.count;
+}
+
+static void a_round_begins_with_much_to_save_or_in_time(void **state)
+{
+    enum { COUNT = 20, LATEST_MS = 30000, QUIET_MS = 5000 };
+    struct world w;
+    char id[40];
+    (void)state;
+    world_init(&w, 1, false);
+    w.options = (struct journal_options){.checkpoint_count = COUNT};
+    assert_int_equal(world_open(&w), 0);
+    for (int i = 0; i < COUNT; i++) {
+        assert_int_equal(w.table.dirty.count, i);
+        snprintf(id, sizeof id, "@list@%d", i);
+        world_patch(&w, world_create(&w, INSTANCE_ENTITY, id, "list"), DOC_ADD, "n",
+                    ks_integer(&w.mem, i));
+        assert_int_equal(world_commit(&w, STR("")), 0);
+        store_tick(w.store);
+        world_pump(&w);
+    }
+    assert_int_equal(w.table.dirty.count, 0);
+    assert_int_equal(dirty_after(&w, QUIET_MS - 1), 1);
+    assert_int_equal(dirty_after(&w, QUIET_MS), 0);
+    for (int ms = 0; ms < LATEST_MS; ms += 1000)
+        assert_int_equal(dirty_after(&w, ms < LATEST_MS - 1000 ? 1000 : 999), 1);
+    assert_int_equal(dirty_after(&w, 1), 0);
+    world_free(&w);
+}
+
 /* What changes while a round is under way is for the next one. */
 static void a_round_ends_with_what_was_there_when_it_began(void **state)
 {
@@ -401,6 +441,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(what_is_deleted_is_gone_before_during_and_after_the_save),
         TEST(a_close_finishes_the_save_that_waits),
+        cmocka_unit_test(a_round_begins_with_much_to_save_or_in_time),
         TEST(a_round_ends_with_what_was_there_when_it_began),
         TEST(a_broken_journal_is_closed_as_it_is),
         TEST(a_set_of_uids_has_what_was_put_into_it),
