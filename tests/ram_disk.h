@@ -31,6 +31,7 @@ struct ram_disk {
                         ENOLCK, letting go of them; EREMOTEIO, its syncs; ENOMEM, its memory,
                         once that was taken */
     bool is_lasting; /* and so do all after it */
+    int64_t also_after; /* and so does the one so many behind it; 0: none */
     bool has_failed;
     int last_error; /* what SQLite is told */
     int64_t boot_ms;

@@ -8,6 +8,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -216,6 +217,38 @@ static void a_commit_of_many_megabytes_is_one_as_any(void **state)
     assert_int_equal(world_step(w, 3), 0);
     world_abandon(w);
     assert_int_equal(world_open(w), 0);
+    assert_null(world_differs(w));
+}
+
+/* The write-ahead log, that is: copied into the file and cut off. */
+static void the_log_of_a_long_round_is_settled_when_it_has_grown(void **state)
+{
+    enum { MANY = 30, LOG_MIB_MAX = 19, LOG_MIB_MIN = 10 };
+    static char text[1000000];
+    struct world *w = *state;
+    struct stat st;
+    char id[40], log[200];
+    off_t most = 0, before = 0;
+    int cuts = 0;
+    memset(text, 'a', sizeof text - 1);
+    for (int i = 0; i < MANY; i++) {
+        snprintf(id, sizeof id, "@list@many-%d", i);
+        world_patch(w, world_create(w, INSTANCE_ENTITY, id, "list"), DOC_SET, "name",
+                    ks_string(&w->mem, text));
+    }
+    assert_int_equal(world_commit(w, STR("")), 0);
+    snprintf(log, sizeof log, "%s/checkpoint.db-wal", w->folder);
+    while (w->table.dirty.count) {
+        w->now_ns += LATER_NS;
+        store_tick(w->store);
+        world_pump(w);
+        off_t size = stat(log, &st) == 0 ? st.st_size : 0;
+        cuts += size < before && w->table.dirty.count;
+        most = size > most ? size : most;
+        before = size;
+    }
+    assert_true(cuts > 0 && most > LOG_MIB_MIN << 20 && most < LOG_MIB_MAX << 20);
+    world_evict(w);
     assert_null(world_differs(w));
 }
 
@@ -446,6 +479,7 @@ int main(void)
         TEST(a_broken_journal_is_closed_as_it_is),
         TEST(a_set_of_uids_has_what_was_put_into_it),
         TEST(a_commit_of_many_megabytes_is_one_as_any),
+        TEST(the_log_of_a_long_round_is_settled_when_it_has_grown),
         TEST(a_save_into_a_file_without_its_tables_ends_the_process),
         TEST(a_large_file_is_looked_at_bit_by_bit),
         TEST(a_file_without_its_tables_is_refused),
