@@ -45,7 +45,7 @@ struct host {
     uv_loop_t loop;
     int wake_file; /* an eventfd that the workers' threads write to */
     uv_poll_t wake;
-    int timer_file;   /* the next thing that is due; on the boot clock, as engine time is */
+    int timer_file; /* the next thing that is due; on the boot clock, as engine time is */
     uv_poll_t timer;
     int64_t timer_ms; /* what it is set for; NEVER_MS: not set */
     uv_signal_t terminate, interrupt;
@@ -129,8 +129,8 @@ static void set_timer(struct host *h, int64_t due_ms, int64_t now_ms)
     int64_t wait_ms = due_ms - now_ms + 1;
     if (due_ms >= h->timer_ms)
         return;
-    struct itimerspec at = {.it_value = {.tv_sec = wait_ms / 1000,
-                                         .tv_nsec = wait_ms % 1000 * 1000000}};
+    struct itimerspec at = {
+        .it_value = {.tv_sec = wait_ms / 1000, .tv_nsec = wait_ms % 1000 * 1000000}};
     if (timerfd_settime(h->timer_file, 0, &at, NULL) < 0)
         die("no timer can be set: %s", strerror(errno));
     h->timer_ms = due_ms;

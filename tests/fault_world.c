@@ -21,7 +21,7 @@ enum {
     POLLS_MAX = 4000,
     TRIES_AFTER_HIT = 8,
     DUE_EVERY = 16,
-    ASKS_AFTER = 8, /* some of them change something */
+    ASKS_AFTER = 8,   /* some of them change something */
     LATE_HITS_MS = 50 /* what the background does may come a moment later */
 };
 
