@@ -263,9 +263,9 @@ struct instance *partition_look(struct partition *p, struct str id)
     return inst;
 }
 
-void partition_look_ahead(struct partition *p, struct str key)
+void partition_look_ahead(struct partition *p, const struct str *keys, size_t count)
 {
-    table_look_ahead(&p->table, key);
+    table_look_ahead(&p->table, keys, count);
 }
 
 void partition_query(struct partition *p, struct query *query, struct query_page *ret)

@@ -89,8 +89,8 @@ void partition_request_end(struct partition *p);
 ks_arena *partition_step(struct partition *p, ks_outbox *ret_out);
 /* The newest state, its due timers fired; NULL when there is none. Good until the commit. */
 struct instance *partition_look(struct partition *p, struct str id);
-/* A step soon is going to look at what has this id or key: table_look_ahead(). */
-void partition_look_ahead(struct partition *p, struct str key);
+/* The next steps are going to look at what has these ids or keys: table_look_ahead(). */
+void partition_look_ahead(struct partition *p, const struct str *keys, size_t count);
 /* A page of the instances that a filter takes, with what this pass has done seen: it fills in the
  * query's changes. Timers that are due but had no turn yet are not fired by it. */
 void partition_query(struct partition *p, struct query *query, struct query_page *ret);

@@ -29,7 +29,7 @@
 #include <stdlib.h>
 
 enum { SAVE_BYTES = 2 << 20, RECORD_KEEP_BYTES = 8 << 20, WHY_MAX = 400 };
-enum { QUIET_SHARE = 6 }; /* of checkpoint_ms: nothing changes, so saving is in nobody's way */
+enum { QUIET_SHARE = 6 };   /* of checkpoint_ms: nothing changes, so saving is in nobody's way */
 enum { SEGMENTS_MANY = 8 }; /* each start begins one, so a round of saves is due then */
 #define RETRY_NS ((int64_t)1000000000)
 
