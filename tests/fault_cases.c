@@ -222,8 +222,8 @@ static void who_cannot_be_let_in_keeps_nobody_busy(struct life *l)
 static uint64_t all_calls(const struct life *l)
 {
     uint64_t calls = 0;
-    for (int call = 0; call < FAULT_CALLS; call++)
-        for (int place = 0; place < FAULT_PLACES; place++)
+    for (enum fault_call call = 0; call < FAULT_CALLS; call++)
+        for (enum fault_place place = 0; place < FAULT_PLACES; place++)
             calls += life_calls(l, call, place);
     return calls;
 }
