@@ -16,7 +16,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { BLOCK_BYTES = 4096, PROBE_BYTES = 64 << 20 };
+enum { BLOCK_BYTES = 4096, PROBE_BYTES = 16 << 20 };
 
 static size_t bucket_of(uint64_t value)
 {

@@ -22,6 +22,7 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/resource.h>
+#include <sys/timerfd.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -44,7 +45,9 @@ struct host {
     uv_loop_t loop;
     int wake_file; /* an eventfd that the workers' threads write to */
     uv_poll_t wake;
-    uv_timer_t timer; /* the next thing that is due */
+    int timer_file; /* the next thing that is due; on the boot clock, as engine time is */
+    uv_poll_t timer;
+    int64_t timer_ms; /* what it is set for; NEVER_MS: not set */
     uv_signal_t terminate, interrupt;
     unsigned connections; /* 0: the server's default */
     bool is_stopping;
@@ -106,9 +109,31 @@ static void partition_wants(void *ctx)
 
 /* ---- the round ---- */
 
-static void on_timer(uv_timer_t *timer)
+static void on_timer(uv_poll_t *timer, int status, int events)
 {
-    server_wake(((struct host *)timer->data)->server);
+    struct host *h = timer->data;
+    uint64_t count;
+    (void)status;
+    (void)events;
+    (void)!read(h->timer_file, &count, sizeof count);
+    h->timer_ms = NEVER_MS;
+    if (h->server)
+        server_wake(h->server);
+}
+
+/* Not a timer of the loop's: those stand still while the machine is suspended. One that is set for
+ * an earlier time is left as it is, since this comes again when it fires. A tick later, since both
+ * clocks are cut to whole milliseconds. */
+static void set_timer(struct host *h, int64_t due_ms, int64_t now_ms)
+{
+    int64_t wait_ms = due_ms - now_ms + 1;
+    if (due_ms >= h->timer_ms)
+        return;
+    struct itimerspec at = {
+        .it_value = {.tv_sec = wait_ms / 1000, .tv_nsec = wait_ms % 1000 * 1000000}};
+    if (timerfd_settime(h->timer_file, 0, &at, NULL) < 0)
+        die("no timer can be set: %s", strerror(errno));
+    h->timer_ms = due_ms;
 }
 
 static void schedule_next(struct host *h)
@@ -120,18 +145,11 @@ static void schedule_next(struct host *h)
     int64_t next_ms = partition_next_ms(h->partition), feeds_ms = front_next_ms(h->front);
     if (feeds_ms < next_ms)
         next_ms = feeds_ms;
-    if (next_ms == NEVER_MS) {
-        uv_timer_stop(&h->timer);
-        return;
-    }
-    int64_t now_ms = partition_clock_ms(h->partition), wait_ms = next_ms - now_ms;
-    if (next_ms <= now_ms) {
+    int64_t now_ms = partition_clock_ms(h->partition);
+    if (next_ms <= now_ms)
         server_wake(h->server);
-        return;
-    }
-    /* A tick later, since both clocks are cut to whole milliseconds. */
-    uv_update_time(&h->loop);
-    uv_timer_start(&h->timer, on_timer, (uint64_t)wait_ms + 1, 0);
+    else
+        set_timer(h, next_ms, now_ms);
 }
 
 static void on_request(void *self, struct server_request *req, const struct http1_request *http)
@@ -336,8 +354,13 @@ static void open_loop(struct host *h)
     if (!error)
         error = uv_loop_init(&h->loop);
     h->wake_file = error ? -1 : eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-    if (error || h->wake_file < 0 || uv_poll_init(&h->loop, &h->wake, h->wake_file) ||
-        uv_poll_start(&h->wake, UV_READABLE, on_wake) || uv_timer_init(&h->loop, &h->timer) ||
+    h->timer_file = error ? -1 : timerfd_create(CLOCK_BOOTTIME, TFD_NONBLOCK | TFD_CLOEXEC);
+    h->timer_ms = NEVER_MS;
+    if (error || h->wake_file < 0 || h->timer_file < 0 ||
+        uv_poll_init(&h->loop, &h->wake, h->wake_file) ||
+        uv_poll_start(&h->wake, UV_READABLE, on_wake) ||
+        uv_poll_init(&h->loop, &h->timer, h->timer_file) ||
+        uv_poll_start(&h->timer, UV_READABLE, on_timer) ||
         uv_signal_init(&h->loop, &h->terminate) || uv_signal_init(&h->loop, &h->interrupt))
         die("the system gives no event loop: no memory, or no file descriptors");
     h->wake.data = h;
@@ -369,6 +392,7 @@ static void close_all(struct host *h)
         uv_run(&h->loop, UV_RUN_DEFAULT);
         uv_loop_close(&h->loop);
         close(h->wake_file);
+        close(h->timer_file);
     }
     settings_free(&h->settings);
     routes_free(&h->routes);

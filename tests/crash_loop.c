@@ -2,11 +2,12 @@
  *
  *     crash_loop [--rounds N] [--clients C] [--seed S] [--registry PATH]
  *
- * A round: clients on threads ask whatever comes to their mind; at a random moment the process is
- * ended, mostly by SIGKILL, now and then by SIGTERM; it is started on the same folder, sometimes
- * killed while it recovers, and all that was touched is looked at. In some rounds registries stay
- * open for a second only, and the process is down while that passes. What must hold is in
- * crash_model.h. Exit code 1 and a folder that is kept say that it did not.
+ * A round: clients on threads ask whatever comes to their mind; in some the process is stopped for a
+ * while (SIGSTOP), which must cost nobody an answer. At a random moment it is ended, mostly by
+ * SIGKILL, now and then by SIGTERM; it is started on the same folder, sometimes killed while it
+ * recovers, and all that was touched is looked at. In some rounds registries stay open for a second
+ * only, and the process is stopped or down while that passes. What must hold is in crash_model.h.
+ * Exit code 1 and a folder that is kept say that it did not.
  *
  * Threads make a run with the same seed similar, not the same.
  */
@@ -22,6 +23,7 @@
 
 enum {
     LOAD_MS_MAX = 1000,
+    PAUSE_MS_MAX = 2000,
     RECOVERY_MS_MAX = 15,
     RECOVERY_KILLS_MAX = 3,
     SHORT_MS = 1000,
@@ -34,8 +36,18 @@ struct crash {
     unsigned clients;
     uint64_t random;
     int64_t start_ms_most;
-    unsigned kills, stops;
+    unsigned kills, stops, pauses;
 };
+
+/* Stops the process while all ask, and lets it go on. */
+static void pause_it(struct crash *c)
+{
+    kill(c->service.pid, SIGSTOP);
+    nap_ms(1 + (int)draw(&c->random, PAUSE_MS_MAX));
+    kill(c->service.pid, SIGCONT);
+    nap_ms(1 + (int)draw(&c->random, LOAD_MS_MAX));
+    c->pauses++;
+}
 
 /* Ends the process while all ask; it must not have ended before. */
 static void load_and_end(struct crash *c)
@@ -47,6 +59,8 @@ static void load_and_end(struct crash *c)
     int how = draw(&c->random, 100) < 15 ? SIGTERM : SIGKILL;
     hammers_start(&hammers);
     nap_ms(1 + (int)draw(&c->random, LOAD_MS_MAX));
+    if (draw(&c->random, 4) == 0)
+        pause_it(c);
     hammers_tell_over(&hammers);
     int code = service_stop(&c->service, how);
     hammers_join(&hammers);
@@ -115,9 +129,9 @@ static void run_rounds(struct crash *c, unsigned rounds)
         model_look(m, c->service.port, &c->random);
         if (m->round % 10 == 0)
             printf("round %u: %u registries, %u items, %llu without answer, %u kills, %u stops, "
-                   "start at most %lld ms\n",
+                   "%u pauses, start at most %lld ms\n",
                    m->round, m->registry_len, m->item_len, (unsigned long long)m->unanswered,
-                   c->kills, c->stops, (long long)c->start_ms_most);
+                   c->kills, c->stops, c->pauses, (long long)c->start_ms_most);
         fflush(stdout);
     }
     if (m->failed == 0 && service_stop(&c->service, SIGTERM) != 0)

@@ -17,7 +17,10 @@ enum {
     READS = 50,
     DISK_MIB = 192, /* what a folder may need: 64 MiB that are not saved, spares, the checkpoint */
     BALLAST_BYTES = 1 << 16,
-    WAITING = 40
+    WAITING = 40,
+    FEW_ASKS = 10,
+    POLLS_MAX = 10000,
+    STILL_POLLS = 200
 };
 
 /* ---- a full disk ---- */
@@ -214,6 +217,50 @@ static void who_cannot_be_let_in_keeps_nobody_busy(struct life *l)
     }
 }
 
+/* ---- a machine that sleeps ---- */
+
+static uint64_t all_calls(const struct life *l)
+{
+    uint64_t calls = 0;
+    for (enum fault_call call = 0; call < FAULT_CALLS; call++)
+        for (enum fault_place place = 0; place < FAULT_PLACES; place++)
+            calls += life_calls(l, call, place);
+    return calls;
+}
+
+static void await_stillness(const struct life *l)
+{
+    int still = 0;
+    for (uint64_t before = 0, calls; still < STILL_POLLS; before = calls) {
+        nap_ms(1);
+        calls = all_calls(l);
+        still = calls == before ? still + 1 : 0;
+    }
+}
+
+/* Nobody asks, nothing is to be saved; it has but to wait. */
+static void what_fell_due_while_the_machine_slept_is_done_when_it_wakes(struct life *l)
+{
+    struct observed o;
+    struct hammers h;
+    if (!life_begin(l) || !life_start(l, &o))
+        return;
+    life_load(l, 1, FEW_ASKS, &h);
+    service_stop(&l->service, SIGTERM);
+    if (!life_start(l, &o)) {
+        model_wrong(&l->model, "it does not start: %s", o.said);
+        return;
+    }
+    await_stillness(l);
+    uint64_t commits = life_calls(l, CALL_SYNC, PLACE_LOG);
+    life_suspend(l, (int64_t)OPEN_FOR_H * 3600000 + 1000);
+    for (int i = 0; i < POLLS_MAX && life_calls(l, CALL_SYNC, PLACE_LOG) == commits; i++)
+        nap_ms(1);
+    if (life_calls(l, CALL_SYNC, PLACE_LOG) == commits)
+        model_wrong(&l->model, "the machine has woken up, and nothing is done that fell due");
+    service_stop(&l->service, SIGKILL);
+}
+
 /* ---- all ---- */
 
 void fault_cases(struct life *l, uint64_t *passed, uint64_t *failed)
@@ -227,6 +274,8 @@ void fault_cases(struct life *l, uint64_t *passed, uint64_t *failed)
         {"who_cannot_be_let_in_keeps_nobody_busy", who_cannot_be_let_in_keeps_nobody_busy},
         {"a_full_file_system_refuses_changes_and_loses_nothing",
          a_full_file_system_refuses_changes_and_loses_nothing},
+        {"what_fell_due_while_the_machine_slept_is_done_when_it_wakes",
+         what_fell_due_while_the_machine_slept_is_done_when_it_wakes},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         uint64_t before = l->model.failed;

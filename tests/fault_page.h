@@ -70,9 +70,11 @@ struct fault {
 struct fault_page {
     _Atomic uint64_t calls[FAULT_CALLS][FAULT_PLACES];
     struct fault faults[FAULT_CALLS][FAULT_PLACES];
-    _Atomic uint64_t hits;    /* calls that were made to fail */
-    _Atomic bool is_full;     /* the disk: no file of the data folder grows */
-    _Atomic int64_t ahead_ns; /* what CLOCK_BOOTTIME is ahead of what it is */
+    _Atomic uint64_t hits; /* calls that were made to fail */
+    _Atomic bool is_full;  /* the disk: no file of the data folder grows */
+    /* What CLOCK_BOOTTIME is ahead of what it is. After a SIGUSR1 its timers, too: the machine was
+     * suspended, and has woken up. */
+    _Atomic int64_t ahead_ns;
 };
 
 #endif

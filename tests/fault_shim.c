@@ -13,6 +13,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,6 +22,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/timerfd.h>
 #include <sys/uio.h>
 #include <time.h>
 #include <unistd.h>
@@ -32,6 +34,8 @@ static DIR *(*real_opendir)(const char *name);
 static struct dirent *(*real_readdir)(DIR *dir);
 static int (*real_thread)(pthread_t *ret, const pthread_attr_t *attributes, void *(*fn)(void *),
                           void *arg);
+
+static void on_wake_up(int number);
 
 /* ISO C converts no object pointer to a function pointer; POSIX says they are the same. */
 static void find(void *ret, const char *name)
@@ -50,8 +54,10 @@ __attribute__((constructor)) static void begin(void)
         return;
     long at = syscall(SYS_mmap, NULL, sizeof *page, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0L);
     syscall(SYS_close, file);
-    if (at != -1)
-        page = (struct fault_page *)at;
+    if (at == -1)
+        return;
+    page = (struct fault_page *)at;
+    sigaction(SIGUSR1, &(struct sigaction){.sa_handler = on_wake_up}, NULL);
 }
 
 /* ---- sites ---- */
@@ -324,15 +330,54 @@ int pthread_create(pthread_t *restrict ret, const pthread_attr_t *restrict attri
     return error ? error : real_thread(ret, attributes, fn, arg);
 }
 
+static int64_t ns_of(const struct timespec *t)
+{
+    return t->tv_sec * INT64_C(1000000000) + t->tv_nsec;
+}
+
 int clock_gettime(clockid_t clock, struct timespec *ret)
 {
     int result = (int)syscall(SYS_clock_gettime, clock, ret);
     if (result == 0 && clock == CLOCK_BOOTTIME && page) {
-        int64_t ns = ret->tv_sec * INT64_C(1000000000) + ret->tv_nsec +
-                     atomic_load(&page->ahead_ns);
+        int64_t ns = ns_of(ret) + atomic_load(&page->ahead_ns);
         *ret = (struct timespec){.tv_sec = ns / 1000000000, .tv_nsec = ns % 1000000000};
     }
     return result;
+}
+
+static int64_t boot_ns(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_BOOTTIME, &now);
+    return ns_of(&now);
+}
+
+/* The last timer on the boot clock that was set: there is one. */
+static int timer_file = -1;
+static _Atomic int64_t timer_due_ns;
+
+static int set_timer(int file, int64_t ns)
+{
+    struct itimerspec at = {.it_value = {.tv_sec = ns / 1000000000, .tv_nsec = ns % 1000000000}};
+    return (int)syscall(SYS_timerfd_settime, file, 0, &at, NULL);
+}
+
+int timerfd_settime(int file, int flags, const struct itimerspec *at, struct itimerspec *ret)
+{
+    timer_file = file;
+    atomic_store(&timer_due_ns, boot_ns() + ns_of(&at->it_value));
+    return (int)syscall(SYS_timerfd_settime, file, flags, at, ret);
+}
+
+/* The kernel looks at the timers of a clock that has gone ahead. */
+static void on_wake_up(int number)
+{
+    int error = errno;
+    int64_t left_ns = atomic_load(&timer_due_ns) - boot_ns();
+    (void)number;
+    if (timer_file >= 0)
+        set_timer(timer_file, left_ns > 0 ? left_ns : 1);
+    errno = error;
 }
 
 /* glibc's own, under the names that are there for this. Under ASan its own come first. */

@@ -21,8 +21,7 @@ enum {
     POLLS_MAX = 4000,
     TRIES_AFTER_HIT = 8,
     DUE_EVERY = 16,
-    ASKS_AFTER = 8, /* some of them change something */
-    OPEN_FOR_H = 10000,
+    ASKS_AFTER = 8,   /* some of them change something */
     LATE_HITS_MS = 50 /* what the background does may come a moment later */
 };
 
@@ -209,6 +208,12 @@ static bool is_armed(const struct life *l)
 static void move_clock(struct life *l, int64_t ms)
 {
     atomic_fetch_add(&l->page->ahead_ns, ms * 1000000);
+}
+
+void life_suspend(struct life *l, int64_t ms)
+{
+    move_clock(l, ms);
+    kill(l->service.pid, SIGUSR1);
 }
 
 /* ---- phases ---- */

@@ -14,6 +14,8 @@
 #include "fault_page.h"
 #include "hammer.h"
 
+enum { OPEN_FOR_H = 10000 }; /* a registry */
+
 enum phase {
     START_NEW,    /* there is no folder yet */
     START_CLEAN,  /* the last process was ended by SIGTERM */
@@ -79,6 +81,8 @@ bool life_begin(struct life *l);
 void life_load(struct life *l, unsigned clients, uint64_t asks, struct hammers *ret);
 /* False when it does not start; code and said tell why. */
 bool life_start(struct life *l, struct observed *ret);
+/* The machine is suspended for so long; the clock that timeouts are measured by stands still. */
+void life_suspend(struct life *l, int64_t ms);
 uint64_t life_calls(const struct life *l, enum fault_call call, enum fault_place place);
 
 #endif

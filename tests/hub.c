@@ -27,6 +27,13 @@ static const ks_val *list_chain(ks_entity *e)
     return NULL;
 }
 
+/* Counts what it is told. */
+static const ks_val *list_tally(ks_entity *e)
+{
+    ks_add(e, ks_text(e->arg), 1);
+    return NULL;
+}
+
 static const ks_val *list_look(ks_entity *e)
 {
     return e->state;
@@ -70,6 +77,16 @@ static const ks_val *sleeper(ks_orch *o)
     int64_t due_ms = o->now_ms + ks_int(o->input);
     ks_await(ks_timer(o, due_ms));
     return report(o, o->now_ms < due_ms ? "early" : "fired");
+}
+
+/* Input: when it is due. The list "naps" counts them. */
+static const ks_val *napper(ks_orch *o)
+{
+    int64_t due_ms = ks_int(o->input);
+    ks_await(ks_timer(o, due_ms));
+    ks_signal(o->out, (ks_ref){"List", "naps"}, "tally",
+              ks_string(o->mem, o->now_ms < due_ms ? "early" : "fired"));
+    return NULL;
 }
 
 static const ks_val *waiter(ks_orch *o)
@@ -153,6 +170,16 @@ static int start_one(ks_http *h)
     return ks_reply_empty(h, 202);
 }
 
+/* Nappers n0, n1, ..., the i-th due i % 1000 ms after the time in the body. */
+static int start_nappers(ks_http *h)
+{
+    int64_t count = strtoll(ks_route(h, "count"), NULL, 10), from_ms = ks_int(body_of(h));
+    for (int64_t i = 0; i < count; i++)
+        ks_start(h->out, "Napper", ks_format(h->mem, "n%lld", (long long)i),
+                 ks_integer(h->mem, from_ms + i % 1000));
+    return ks_reply_empty(h, 202);
+}
+
 static int raise_one(ks_http *h)
 {
     ks_raise(h->out, ks_route(h, "id"), ks_route(h, "name"), body_of(h));
@@ -169,6 +196,11 @@ static int get_list(ks_http *h)
 {
     const ks_val *items = ks_get(ks_state(h, (ks_ref){"List", ks_route(h, "key")}), "items");
     return items ? ks_reply_json(h, 200, items) : ks_reply_text(h, 404, "none");
+}
+
+static int get_state(ks_http *h)
+{
+    return ks_reply_json(h, 200, ks_state(h, (ks_ref){"List", ks_route(h, "key")}));
 }
 
 static int get_two(ks_http *h)
@@ -211,6 +243,7 @@ static int follow(ks_http *h)
 
 static const ks_function functions[] = {
     KS_ORCHESTRATION("Sleeper", sleeper),
+    KS_ORCHESTRATION("Napper", napper),
     KS_ORCHESTRATION("Waiter", waiter),
     KS_ORCHESTRATION("Worker", worker),
     KS_ORCHESTRATION("WorkAndSleep", work_and_sleep),
@@ -221,15 +254,18 @@ static const ks_function functions[] = {
     KS_ACTIVITY("Work", work),
     KS_ENTITY("List", "add", list_add),
     KS_ENTITY("List", "chain", list_chain),
+    KS_ENTITY("List", "tally", list_tally),
     KS_ENTITY("List", "look", list_look),
     KS_ENTITY("List", "put", list_put),
     KS_ENTITY("List", "expire", list_expire),
     KS_ENTITY("List", "delete", list_delete),
     KS_ENTITY("List", "refuse", list_refuse),
     KS_HTTP("Start", "POST", "start/{name}/{id}", KS_IDEMPOTENT, start_one),
+    KS_HTTP("StartNappers", "POST", "nappers/{count}", 0, start_nappers),
     KS_HTTP("Raise", "POST", "raise/{id}/{name}", 0, raise_one),
     KS_HTTP("Signal", "POST", "list/{key}/{name}", 0, signal_one),
     KS_HTTP("GetList", "GET", "list/{key}", 0, get_list),
+    KS_HTTP("GetState", "GET", "state/{key}", 0, get_state),
     KS_HTTP("GetTwo", "GET", "lists/{first}/{second}", 0, get_two),
     KS_HTTP("ReadAndAdd", "POST", "list/{key}", KS_IDEMPOTENT, read_and_add),
     KS_HTTP("GetStatus", "GET", "status/{id}", 0, get_status),

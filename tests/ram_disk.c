@@ -36,7 +36,8 @@ static int call_of(struct ram_disk *d, enum kind kind)
     if (kind != kind_of(d->error))
         return 0;
     int64_t n = ++d->calls;
-    bool fails = d->fail_at && (n == d->fail_at || (d->is_lasting && n > d->fail_at));
+    bool is_again = d->also_after && n == d->fail_at + d->also_after;
+    bool fails = d->fail_at && (n == d->fail_at || is_again || (d->is_lasting && n > d->fail_at));
     d->has_failed |= fails;
     d->last_error = fails ? d->error : 0;
     return fails ? -d->error : 0;

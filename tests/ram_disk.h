@@ -25,12 +25,13 @@ struct ram_file {
 
 struct ram_disk {
     struct ram_file files[RAM_FILES_MAX];
-    int64_t calls;   /* that could have failed */
-    int64_t fail_at; /* the n-th fails; 0: none */
-    int error;       /* with this errno; of these only what is SQLite's fails: EBUSY, its locks;
+    int64_t calls;      /* that could have failed */
+    int64_t fail_at;    /* the n-th fails; 0: none */
+    int error;          /* with this errno; of these only what is SQLite's fails: EBUSY, its locks;
                         ENOLCK, letting go of them; EREMOTEIO, its syncs; ENOMEM, its memory,
                         once that was taken */
-    bool is_lasting; /* and so do all after it */
+    bool is_lasting;    /* and so do all after it */
+    int64_t also_after; /* and so does the one so many behind it; 0: none */
     bool has_failed;
     int last_error; /* what SQLite is told */
     int64_t boot_ms;

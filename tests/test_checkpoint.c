@@ -4,9 +4,11 @@
 #include "store_world.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -100,6 +102,46 @@ static void a_close_finishes_the_save_that_waits(void **state)
     assert_null(world_differs(w));
 }
 
+/* So many instances as were dirty when one of them had changed again, and some time had passed. */
+static size_t dirty_after(struct world *w, int64_t ms)
+{
+    world_patch(w, world_find(w, "@list@0"), DOC_ADD, "n", ks_integer(&w->mem, 1));
+    assert_int_equal(world_commit(w, STR("")), 0);
+    store_tick(w->store);
+    world_pump(w);
+    w->now_ns += ms * 1000000;
+    store_tick(w->store);
+    world_pump(w);
+    return w->table.dirty.count;
+}
+
+static void a_round_begins_with_much_to_save_or_in_time(void **state)
+{
+    enum { COUNT = 20, LATEST_MS = 30000, QUIET_MS = 5000 };
+    struct world w;
+    char id[40];
+    (void)state;
+    world_init(&w, 1, false);
+    w.options = (struct journal_options){.checkpoint_count = COUNT};
+    assert_int_equal(world_open(&w), 0);
+    for (int i = 0; i < COUNT; i++) {
+        assert_int_equal(w.table.dirty.count, i);
+        snprintf(id, sizeof id, "@list@%d", i);
+        world_patch(&w, world_create(&w, INSTANCE_ENTITY, id, "list"), DOC_ADD, "n",
+                    ks_integer(&w.mem, i));
+        assert_int_equal(world_commit(&w, STR("")), 0);
+        store_tick(w.store);
+        world_pump(&w);
+    }
+    assert_int_equal(w.table.dirty.count, 0);
+    assert_int_equal(dirty_after(&w, QUIET_MS - 1), 1);
+    assert_int_equal(dirty_after(&w, QUIET_MS), 0);
+    for (int ms = 0; ms < LATEST_MS; ms += 1000)
+        assert_int_equal(dirty_after(&w, ms < LATEST_MS - 1000 ? 1000 : 999), 1);
+    assert_int_equal(dirty_after(&w, 1), 0);
+    world_free(&w);
+}
+
 /* What changes while a round is under way is for the next one. */
 static void a_round_ends_with_what_was_there_when_it_began(void **state)
 {
@@ -175,6 +217,38 @@ static void a_commit_of_many_megabytes_is_one_as_any(void **state)
     assert_int_equal(world_step(w, 3), 0);
     world_abandon(w);
     assert_int_equal(world_open(w), 0);
+    assert_null(world_differs(w));
+}
+
+/* The write-ahead log, that is: copied into the file and cut off. */
+static void the_log_of_a_long_round_is_settled_when_it_has_grown(void **state)
+{
+    enum { MANY = 30, LOG_MIB_MAX = 19, LOG_MIB_MIN = 10 };
+    static char text[1000000];
+    struct world *w = *state;
+    struct stat st;
+    char id[40], log[200];
+    off_t most = 0, before = 0;
+    int cuts = 0;
+    memset(text, 'a', sizeof text - 1);
+    for (int i = 0; i < MANY; i++) {
+        snprintf(id, sizeof id, "@list@many-%d", i);
+        world_patch(w, world_create(w, INSTANCE_ENTITY, id, "list"), DOC_SET, "name",
+                    ks_string(&w->mem, text));
+    }
+    assert_int_equal(world_commit(w, STR("")), 0);
+    snprintf(log, sizeof log, "%s/checkpoint.db-wal", w->folder);
+    while (w->table.dirty.count) {
+        w->now_ns += LATER_NS;
+        store_tick(w->store);
+        world_pump(w);
+        off_t size = stat(log, &st) == 0 ? st.st_size : 0;
+        cuts += size < before && w->table.dirty.count;
+        most = size > most ? size : most;
+        before = size;
+    }
+    assert_true(cuts > 0 && most > LOG_MIB_MIN << 20 && most < LOG_MIB_MAX << 20);
+    world_evict(w);
     assert_null(world_differs(w));
 }
 
@@ -270,14 +344,51 @@ static void a_save_into_a_file_without_its_tables_ends_the_process(void **state)
     assert_int_equal(world_open(w), 0);
 }
 
+/* ---- a file that is too large to be looked at when it is opened ---- */
+
+enum { LARGE_MIB = 270, DAMAGED_AT_MIB = 255, SAVES = 40 };
+
+static void save_often(struct world *w)
+{
+    for (int i = 0; i < SAVES; i++) {
+        world_patch(w, world_find(w, "@list@a"), DOC_ADD, "n", ks_integer(&w->mem, 1));
+        assert_int_equal(world_commit(w, STR("")), 0);
+        world_settle(w);
+    }
+}
+
+static void a_large_file_is_looked_at_bit_by_bit(void **state)
+{
+    struct world *w = *state;
+    char sql[256], path[200];
+    save_one(w, "@list@a", 300);
+    world_close(w);
+    snprintf(sql, sizeof sql,
+             "PRAGMA journal_mode=OFF;CREATE TABLE filler(bytes BLOB);"
+             "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i+1 FROM n WHERE i<%d) "
+             "INSERT INTO filler SELECT zeroblob(1<<20) FROM n;PRAGMA journal_mode=WAL",
+             LARGE_MIB);
+    spoil(w, sql);
+    assert_int_equal(world_open(w), 0);
+    save_often(w);
+    world_close(w);
+    snprintf(path, sizeof path, "%s/checkpoint.db", w->folder);
+    int file = open(path, O_RDWR | O_CLOEXEC);
+    assert_int_equal(pwrite(file, "x", 1, (off_t)DAMAGED_AT_MIB << 20), 1);
+    close(file);
+    assert_int_equal(world_open(w), 0);
+    assert_null(world_differs(w));
+    dies_of(w, save_often, "is damaged");
+}
+
 static void a_file_without_its_tables_is_refused(void **state)
 {
     static const char *const all[] = {"DROP TABLE instance", "DROP TABLE meta",
-                                      "PRAGMA user_version=7", "PRAGMA user_version=0"};
+                                      "PRAGMA user_version=0"};
     struct world *w = *state;
     save_one(w, "@list@a", 300);
     world_close(w);
-    for (size_t i = 0; i < 4; i++) {
+    for (size_t i = 0; i < 3; i++) {
         struct world copy = *w;
         char folder[128];
         snprintf(folder, sizeof folder, "%.100s-%zu", w->folder, i);
@@ -296,6 +407,25 @@ static void a_file_without_its_tables_is_refused(void **state)
         world_remove_folder(folder);
     }
     assert_int_equal(world_open(w), 0);
+}
+
+/* And whoever wrote it can go on with it. */
+static void a_checkpoint_of_a_newer_format_is_refused_and_left_as_it_is(void **state)
+{
+    struct world *w = *state;
+    save_one(w, "@list@a", 300);
+    for (int i = 0; i < 5; i++)
+        assert_int_equal(world_step(w, 3), 0); /* in the journal alone */
+    world_abandon(w);
+    spoil(w, "PRAGMA user_version=3");
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(world_open(w), KS_E_DAMAGED);
+        assert_non_null(strstr(w->why, w->folder));
+        assert_non_null(strstr(w->why, "was written by another version of Keepsake"));
+    }
+    spoil(w, CHECKPOINT_FORMAT_SQL);
+    assert_int_equal(world_open(w), 0);
+    assert_null(world_differs(w));
 }
 
 static void numbers_of_a_later_version_are_passed_over(void **state)
@@ -344,12 +474,16 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(what_is_deleted_is_gone_before_during_and_after_the_save),
         TEST(a_close_finishes_the_save_that_waits),
+        cmocka_unit_test(a_round_begins_with_much_to_save_or_in_time),
         TEST(a_round_ends_with_what_was_there_when_it_began),
         TEST(a_broken_journal_is_closed_as_it_is),
         TEST(a_set_of_uids_has_what_was_put_into_it),
         TEST(a_commit_of_many_megabytes_is_one_as_any),
+        TEST(the_log_of_a_long_round_is_settled_when_it_has_grown),
         TEST(a_save_into_a_file_without_its_tables_ends_the_process),
+        TEST(a_large_file_is_looked_at_bit_by_bit),
         TEST(a_file_without_its_tables_is_refused),
+        TEST(a_checkpoint_of_a_newer_format_is_refused_and_left_as_it_is),
         TEST(numbers_of_a_later_version_are_passed_over),
         TEST(a_vfs_that_is_none_ends_the_process),
     };

@@ -15,6 +15,9 @@
 
 #include <cmocka.h>
 
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
 /* ---- a journal of three segments ---- */
 
 enum { COMMITS = 9 };
@@ -91,6 +94,30 @@ static void segments_out_of_order_are_refused(void **state)
     f.segment.first_sequence = 2;
     put_header(&f, file);
     assert_refused(&f, "does not go on where the segment before it ends");
+}
+
+/* As when a newer release had begun a segment. Whoever wrote it can go on with it. */
+static void a_segment_of_a_newer_format_is_refused_and_left_as_it_is(void **state)
+{
+    struct forged f;
+    uint8_t newer[BLOCK_BYTES];
+    (void)state;
+    set_up(&f);
+    int file = open_segment(&f, 3);
+    memcpy(newer, f.header, BLOCK_BYTES);
+    newer[8]++; /* FORMAT.md */
+    uint64_t checksum = XXH3_64bits(newer, 56);
+    memcpy(newer + 56, &checksum, sizeof checksum);
+    assert_int_equal(pwrite(file, newer, BLOCK_BYTES, 0), BLOCK_BYTES);
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(world_open(&f.w), KS_E_DAMAGED);
+        assert_non_null(strstr(f.w.why, "it was written by another version of Keepsake"));
+        assert_non_null(strstr(f.w.why, f.w.folder));
+    }
+    put_header(&f, file);
+    assert_int_equal(world_open(&f.w), 0);
+    assert_null(world_differs(&f.w));
+    world_free(&f.w);
 }
 
 /* ---- records ---- */
@@ -222,6 +249,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_segment_of_another_chain_is_refused),
         cmocka_unit_test(segments_out_of_order_are_refused),
+        cmocka_unit_test(a_segment_of_a_newer_format_is_refused_and_left_as_it_is),
         cmocka_unit_test(a_record_behind_another_than_is_there_is_refused),
         cmocka_unit_test(a_record_with_more_in_it_is_refused),
         cmocka_unit_test(an_instance_created_twice_is_refused),

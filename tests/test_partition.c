@@ -501,6 +501,37 @@ static void an_id_that_is_over_can_be_started_again(void **state)
 
 /* ---- clocks ---- */
 
+/* Between two looks at the clock so much time passes. */
+static int64_t tick_ms;
+
+static int64_t ticking_ns(void *self)
+{
+    struct hub *h = self;
+    h->boot_ms += tick_ms;
+    return h->boot_ms * 1000000;
+}
+
+static void who_holds_the_partition_for_more_than_50_ms_is_named(void **state)
+{
+    static const char *const names[] = {"\"GetList\"", "\"Signal\"", "\"list\"", "\"Start\"",
+                                        "\"Waiter\""};
+    struct hub *h = *state;
+    int64_t (*boot_ns)(void *self) = h->env.boot_ns;
+    for (tick_ms = 50; tick_ms <= 51; tick_ms++) {
+        h->env.boot_ns = ticking_ns;
+        hub_post(h, "/api/list/a/add", "1");
+        hub_ask(h, "GET", NULL, "/api/list/a");
+        hub_post(h, tick_ms == 50 ? "/api/start/Waiter/v" : "/api/start/Waiter/w", "null");
+        h->env.boot_ns = boot_ns;
+        for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+            const char *line = ks_format(&h->mem, "%s held the partition for ", names[i]);
+            if (log_has(h, line) != (tick_ms > 50))
+                fail_msg("%d ms, %s: %.*s", (int)tick_ms, line, (int)h->log.len,
+                         h->log.len ? h->log.at : "");
+        }
+    }
+}
+
 static void a_wall_clock_that_jumps_fires_nothing_early(void **state)
 {
     struct hub *h = *state;
@@ -589,6 +620,7 @@ int main(void)
         TEST(what_is_deleted_stays_deleted_in_its_pass),
         TEST(starting_an_id_that_runs_changes_nothing),
         TEST(an_id_that_is_over_can_be_started_again),
+        TEST(who_holds_the_partition_for_more_than_50_ms_is_named),
         TEST(a_wall_clock_that_jumps_fires_nothing_early),
         TEST(a_wall_clock_that_is_set_back_fires_nothing_late),
         TEST(time_does_not_go_back_when_the_clock_does_over_a_restart),

@@ -5,6 +5,7 @@
 
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdio.h>
 
 #include <cmocka.h>
 
@@ -184,6 +185,32 @@ static void many_timers_far_away_are_not_all_read(void **state)
         assert_string_equal(hub_ask(h, "GET", NULL, "/api/list/s%d", i)->body, "[\"fired\"]");
 }
 
+/* Half of them before a crash, and half behind it. */
+static void a_hundred_thousand_due_within_a_second_fire_once_and_none_early(void **state)
+{
+    struct hub *h = *state;
+    enum { MANY = 100000 };
+    int64_t from_ms = partition_clock_ms(h->partition) + 60000;
+    const char *body = ks_format(&h->mem, "%lld", (long long)from_ms);
+    assert_int_equal(hub_ask(h, "POST", body, "/api/nappers/%d", MANY)->status, 202);
+    hub_advance(h, from_ms - 1 - partition_clock_ms(h->partition));
+    hub_expect(h, "/api/state/naps", "null");
+    hub_advance(h, 500);
+    hub_expect(h, "/api/state/naps", "{\"fired\":50000}");
+    hub_crash(h);
+    hub_expect(h, "/api/state/naps", "{\"fired\":50000}");
+    hub_advance(h, 500);
+    hub_expect(h, "/api/state/naps", "{\"fired\":100000}");
+    for (int i = 0; i < MANY; i++) {
+        char id[16];
+        snprintf(id, sizeof id, "n%d", i);
+        assert_int_equal(partition_peek(h->partition, str_of(id))->status, KS_COMPLETED);
+    }
+    hub_crash(h);
+    hub_advance(h, 60000);
+    hub_expect(h, "/api/state/naps", "{\"fired\":100000}");
+}
+
 #define TEST(name) HUB_TEST(name, #name, usual)
 #define TEST_TINY(name) HUB_TEST(name, #name, tiny)
 
@@ -201,6 +228,8 @@ int main(void)
         TEST_TINY(a_timer_is_not_forgotten_behind_a_million_others),
         TEST_TINY(a_timer_fires_once_however_often_it_slept),
         TEST_TINY(many_timers_far_away_are_not_all_read),
+        TEST(a_hundred_thousand_due_within_a_second_fire_once_and_none_early),
+        TEST_TINY(a_hundred_thousand_due_within_a_second_fire_once_and_none_early),
         TEST(what_is_not_saved_yet_stays_when_all_else_was_let_go),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

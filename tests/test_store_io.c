@@ -27,7 +27,8 @@ struct run {
     char story[200];
 };
 
-enum { NOT_REACHED = 77 };
+/* A round of saves begins with the third commit, by the clock: there is never much to save. */
+enum { NOT_REACHED = 77, STEP_MS = 4000, SAVE_MS = 2 * STEP_MS };
 
 static jmp_buf dead;
 static bool may_die;
@@ -83,7 +84,7 @@ static int commit_some(struct run *r, int count)
     int result = 0;
     for (int i = 0; i < count && result == 0; i++) {
         result = commit_it(r);
-        r->disk.boot_ms += 4000;
+        r->disk.boot_ms += STEP_MS;
         for (int k = 0; k < 2 && result == 0; k++)
             store_tick(r->world.store); /* the second time it is too early to try again */
         if (result == 0 && i % 4 == 3)
@@ -265,6 +266,21 @@ static int live_older(struct run *r)
     return result == 0 ? look(r) : result;
 }
 
+/* The last record is the one that nobody knows to be synced; it is written again. */
+static int live_without_a_mark(struct run *r)
+{
+    int64_t fail_at = fail_nowhere(r);
+    expect(r, open_it(r) == 0, "cannot be opened", r->world.why);
+    expect(r, commit_some(r, 3) == 0, "cannot commit", r->world.why);
+    kill_it(r);
+    ram_disk_find(&r->disk, "ram/journal/mark")->bytes.len = 0;
+    fail_from_here(r, fail_at);
+    int result = open_it(r);
+    if (result == 0)
+        result = commit_some(r, 1);
+    return result;
+}
+
 /* A save of more than is written before a sync, and what follows it. */
 static int live_large(struct run *r)
 {
@@ -283,7 +299,7 @@ static int live_large(struct run *r)
     expect(r, world_commit(w, STR("")) == 0, "cannot commit", w->why);
     fail_from_here(r, fail_at);
     for (int i = 0; i < 6; i++) {
-        r->disk.boot_ms += 4000;
+        r->disk.boot_ms += STEP_MS;
         store_tick(w->store);
     }
     return 0;
@@ -297,6 +313,7 @@ static void set_up_ram(struct run *r, const char *folder)
     world_init(&r->world, 11, false);
     world_remove_folder(r->world.folder);
     snprintf(r->world.folder, sizeof r->world.folder, "%s", folder);
+    r->world.options.checkpoint_ms = SAVE_MS;
     r->world.env = ram_disk_env(&r->disk);
 }
 
@@ -426,6 +443,22 @@ static void an_error_while_an_older_folder_is_brought_up_to_date_loses_nothing(v
     (void)state;
     survives_all_of((struct ram_disk){.error = EIO}, live_older);
     survives_all_of((struct ram_disk){.error = ENOMEM}, live_older);
+}
+
+static void an_error_while_the_last_record_is_written_again_loses_nothing(void **state)
+{
+    (void)state;
+    survives_all_of((struct ram_disk){.error = EIO}, live_without_a_mark);
+    survives_all_of((struct ram_disk){.error = ENOSPC, .is_lasting = true}, live_without_a_mark);
+}
+
+/* The first is made good, or that is tried. */
+static void a_second_error_soon_after_the_first_loses_nothing(void **state)
+{
+    enum { SOON = 4 };
+    (void)state;
+    for (int64_t after = 1; after <= SOON; after++)
+        survives_all_of((struct ram_disk){.error = EIO, .also_after = after}, live_without_a_mark);
 }
 
 static void a_checkpoint_that_others_lock_loses_nothing(void **state)
@@ -604,6 +637,8 @@ int main(void)
         cmocka_unit_test(a_log_that_a_full_disk_keeps_from_being_settled_is_no_damaged_one),
         cmocka_unit_test(an_error_while_a_query_reads_loses_nothing),
         cmocka_unit_test(an_error_while_an_older_folder_is_brought_up_to_date_loses_nothing),
+        cmocka_unit_test(an_error_while_the_last_record_is_written_again_loses_nothing),
+        cmocka_unit_test(a_second_error_soon_after_the_first_loses_nothing),
         cmocka_unit_test(a_checkpoint_that_others_lock_loses_nothing),
         cmocka_unit_test(a_lock_that_cannot_be_let_go_loses_nothing),
         cmocka_unit_test(a_sync_of_a_save_that_fails_ends_the_process),

@@ -228,6 +228,24 @@ static void a_value_nests_64_levels_and_no_more(void **state)
     assert_null(val_check(NULL));
 }
 
+/* As JSON it is an object, whose texts are a level below it. */
+static void an_error_is_a_level_more(void **state)
+{
+    const char *why;
+    for (unsigned levels = 63; levels <= 64; levels++) {
+        struct buf text = {0};
+        ks_val *val = ks_fail(*state, "T", "m");
+        for (unsigned i = 1; i < levels; i++)
+            val = ks_push(*state, ks_array(*state), val);
+        val_write_json(&text, val);
+        bool can_be_read = val_read_json(*state, (struct str){text.at, text.len}, &why);
+        assert_int_equal(can_be_read, levels < 64);
+        assert_int_equal(!val_check(val), can_be_read);
+        assert_int_equal(val_depth(val), levels + 1);
+        buf_free(&text);
+    }
+}
+
 static void a_value_of_1_mib_is_too_large(void **state)
 {
     char *text = ks_alloc(*state, VAL_BYTES_MAX + 1);
@@ -503,6 +521,7 @@ int main(void)
         TEST(keys_may_be_empty_or_hold_nul),
         TEST(arrays_grow_and_keep_their_order),
         TEST(a_value_nests_64_levels_and_no_more),
+        TEST(an_error_is_a_level_more),
         TEST(a_value_of_1_mib_is_too_large),
         TEST(what_is_not_utf8_is_refused_wherever_it_stands),
         TEST(utf8_is_what_rfc_3629_says),

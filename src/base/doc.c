@@ -30,6 +30,41 @@ void doc_tidy(struct doc *d)
     arena_free(&old);
 }
 
+/* ---- looking ahead ---- */
+
+static void ask_for_member(const struct val_member *member, unsigned stage)
+{
+    const ks_val *val = member->val;
+    if (stage == 2) {
+        __builtin_prefetch(member->key);
+        __builtin_prefetch(val);
+    } else if (val->type == KS_ARRAY && val->items) {
+        __builtin_prefetch(val->items);
+        __builtin_prefetch(&val->items->at[val->len]);
+    }
+}
+
+void doc_look_ahead(const struct doc *d, unsigned stage)
+{
+    enum { LINE_BYTES = 64, MEMBERS_MAX = 8 };
+    if (stage == 0) {
+        __builtin_prefetch(d->root);
+        __builtin_prefetch(d->mem.at);
+        return;
+    }
+    if (d->root->type != KS_OBJECT || !d->root->len)
+        return;
+    const struct val_members *m = d->root->members;
+    uint32_t count = d->root->len < MEMBERS_MAX ? d->root->len : MEMBERS_MAX;
+    if (stage == 1) {
+        for (const char *at = (const char *)m; at < (const char *)&m->at[count]; at += LINE_BYTES)
+            __builtin_prefetch(at);
+        return;
+    }
+    for (uint32_t i = 0; i < count; i++)
+        ask_for_member(&m->at[i], stage);
+}
+
 /* ---- undo ---- */
 
 struct change {

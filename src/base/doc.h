@@ -55,6 +55,11 @@ struct doc_patch {
 void doc_init(struct doc *d);
 void doc_free(struct doc *d);
 
+/* It is going to be patched: asks for the lines of the cache that this takes, in stages, each of
+ * which reads what the one before has asked for. With many documents in turns they come together. */
+enum { DOC_AHEAD_STAGES = 4 };
+void doc_look_ahead(const struct doc *d, unsigned stage);
+
 /* Applies a patch. NULL, or a sentence why it does not fit (in *mem), and nothing changed. Undo
  * notes go to *undo (in mem) unless it is NULL. */
 const char *doc_apply(struct doc *d, const struct doc_patch *patch, ks_arena *mem,

@@ -355,6 +355,8 @@ unsigned val_depth(const ks_val *val)
 /* What a node takes up in the journal beside its texts, about. */
 enum { NODE_BYTES = 2 };
 
+static const char too_deep[] = "the value nests deeper than 64 levels";
+
 static const char *check_at(const ks_val *val, unsigned depth, size_t *bytes);
 
 static const char *check_text(struct str text, size_t *bytes)
@@ -377,6 +379,8 @@ static const char *check_members(const ks_val *val, unsigned depth, size_t *byte
 
 static const char *check_error(const struct val_error *error, unsigned depth, size_t *bytes)
 {
+    if (depth == VAL_DEPTH_MAX) /* in the object that it becomes its texts are a level below */
+        return too_deep;
     const char *why = check_text(str_of(error->type), bytes);
     if (!why)
         why = check_text(str_of(error->message), bytes);
@@ -388,7 +392,7 @@ static const char *check_at(const ks_val *val, unsigned depth, size_t *bytes)
     const char *why = NULL;
     *bytes += NODE_BYTES;
     if (depth > VAL_DEPTH_MAX)
-        return "the value nests deeper than 64 levels";
+        return too_deep;
     switch (ks_type_of(val)) {
     case KS_NULL:
     case KS_BOOLEAN:

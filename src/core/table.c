@@ -120,15 +120,36 @@ struct instance *table_find(struct table *t, struct str id)
     return inst;
 }
 
-void table_look_ahead(struct table *t, struct str key)
+enum { CACHE_LINE_BYTES = 64 };
+
+/* With the line behind it, where its id goes on, and its name. */
+static void ask_for(const struct instance *inst)
 {
-    uint64_t hash = id_hash(t, key);
-    for (struct instance *inst = *id_chain(t, hash); inst; inst = inst->next_by_id) {
-        __builtin_prefetch(&inst->name);
-        __builtin_prefetch(inst->id);
-        if (inst->id_hash == hash && inst->kind == INSTANCE_ENTITY)
-            __builtin_prefetch(inst->entity.doc.root);
+    for (size_t at = 0; inst && at <= sizeof *inst + CACHE_LINE_BYTES; at += CACHE_LINE_BYTES)
+        __builtin_prefetch((const char *)inst + at);
+}
+
+/* Each loop reads only what the one before it has asked for. */
+void table_look_ahead(struct table *t, const struct str *keys, size_t count)
+{
+    struct instance **chains[TABLE_AHEAD_MAX], *ahead[2 * TABLE_AHEAD_MAX];
+    assert(count <= TABLE_AHEAD_MAX);
+    for (size_t i = 0; i < count; i++) {
+        chains[i] = id_chain(t, id_hash(t, keys[i]));
+        __builtin_prefetch(chains[i]);
     }
+    for (size_t i = 0; i < count; i++) {
+        ahead[i] = *chains[i];
+        ask_for(ahead[i]);
+    }
+    for (size_t i = 0; i < count; i++) {
+        ahead[count + i] = ahead[i] ? ahead[i]->next_by_id : NULL;
+        ask_for(ahead[count + i]);
+    }
+    for (unsigned stage = 0; stage < DOC_AHEAD_STAGES; stage++)
+        for (size_t i = 0; i < 2 * count; i++)
+            if (ahead[i] && ahead[i]->kind == INSTANCE_ENTITY)
+                doc_look_ahead(&ahead[i]->entity.doc, stage);
 }
 
 struct instance *table_find_uid(struct table *t, uint64_t uid)

@@ -35,9 +35,11 @@ void table_free(struct table *t);
 
 struct instance *table_find(struct table *t, struct str id);
 struct instance *table_find_uid(struct table *t, uint64_t uid);
-/* Somebody is going to look for what has this id or key. The lines of the cache that this takes are
- * asked for now, so that those of many looks come at the same time. */
-void table_look_ahead(struct table *t, struct str key);
+/* Somebody is going to look for what has these ids or keys, an orchestration and an entity each,
+ * and to patch the entity. The lines of the cache that this takes are asked for now: those of all of
+ * them come at the same time. */
+enum { TABLE_AHEAD_MAX = 32 };
+void table_look_ahead(struct table *t, const struct str *keys, size_t count);
 /* Adds one that is not there yet; it counts as clean. */
 void table_add(struct table *t, struct instance *inst);
 /* Takes it out; it is the caller's. */

@@ -8,9 +8,6 @@
 
 #include <stdlib.h>
 
-/* At most so many requests' instances are asked for at a time: what they take fits the caches. */
-enum { LOOK_AHEAD_MAX = 32 };
-
 struct waiting {
     void *request;
     const struct http1_request *http;
@@ -99,19 +96,21 @@ static struct waiting next_waiting(struct front *f)
 }
 
 /* Most requests name what they are about at the end of their path. To look for one after the other
- * is to wait for memory again and again, 7 % of an Add; all at once they wait together. */
+ * is to wait for memory again and again, a seventh of an Add; all at once they wait together. */
 static void look_ahead(struct front *f)
 {
-    f->looked_ahead = f->count < LOOK_AHEAD_MAX ? f->count : LOOK_AHEAD_MAX;
+    struct str keys[TABLE_AHEAD_MAX];
+    size_t count = 0;
+    f->looked_ahead = f->count < TABLE_AHEAD_MAX ? f->count : TABLE_AHEAD_MAX;
     for (size_t i = 0; i < f->looked_ahead; i++) {
         struct str target = f->line[(f->first + i) % f->cap].http->target;
         const char *end = memchr(target.at, '?', target.len);
         end = end ? end : target.at + target.len;
         const char *slash = memrchr(target.at, '/', (size_t)(end - target.at));
         if (slash)
-            partition_look_ahead(f->config.partition,
-                                 (struct str){slash + 1, (size_t)(end - slash - 1)});
+            keys[count++] = (struct str){slash + 1, (size_t)(end - slash - 1)};
     }
+    partition_look_ahead(f->config.partition, keys, count);
 }
 
 static void put_back(struct front *f, const struct waiting *w)
@@ -335,10 +334,11 @@ static void run_function(struct front *f, struct http_step *s)
         http_step_problem(s, 500, why);
         return;
     }
-    int64_t since_ns = partition_watch_begin(p);
     s->token = ++f->last_token;
     run_step(s);
-    partition_watch_end(p, since_ns, str_of(s->route->fn->name));
+    int64_t held_ms = partition_held_ms(p);
+    if (held_ms)
+        partition_warn(p, held_ms, str_of(s->route->fn->name));
     check_sends(f, s);
 }
 

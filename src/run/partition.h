@@ -89,8 +89,8 @@ void partition_request_end(struct partition *p);
 ks_arena *partition_step(struct partition *p, ks_outbox *ret_out);
 /* The newest state, its due timers fired; NULL when there is none. Good until the commit. */
 struct instance *partition_look(struct partition *p, struct str id);
-/* A step soon is going to look at what has this id or key: table_look_ahead(). */
-void partition_look_ahead(struct partition *p, struct str key);
+/* The next steps are going to look at what has these ids or keys: table_look_ahead(). */
+void partition_look_ahead(struct partition *p, const struct str *keys, size_t count);
 /* A page of the instances that a filter takes, with what this pass has done seen: it fills in the
  * query's changes. Timers that are due but had no turn yet are not fired by it. */
 void partition_query(struct partition *p, struct query *query, struct query_page *ret);
@@ -103,10 +103,10 @@ void partition_send(struct partition *p, ks_outbox *out);
 /* Whether what this step saw or did waits for the commit. */
 bool partition_is_gated(const struct partition *p);
 
-/* The watchdog: logs the name of a function that held the partition for longer than 50 ms. */
-int64_t partition_watch_begin(const struct partition *p);
-bool partition_is_late(const struct partition *p, int64_t since_ns);
-void partition_watch_end(struct partition *p, int64_t since_ns, struct str function);
+/* The watchdog, asked after each function: how long it held the partition, which is since this was
+ * asked before; 0: no more than 50 ms. Then the log is told its name. */
+int64_t partition_held_ms(struct partition *p);
+void partition_warn(struct partition *p, int64_t held_ms, struct str function);
 
 /* 0, or an error; then the partition is down (or up again, recovered) and nothing was done. */
 int partition_commit(struct partition *p);

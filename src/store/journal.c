@@ -29,13 +29,15 @@
 #include <stdlib.h>
 
 enum { SAVE_BYTES = 2 << 20, RECORD_KEEP_BYTES = 8 << 20, WHY_MAX = 400 };
+enum { QUIET_SHARE = 6 };   /* of checkpoint_ms: nothing changes, so saving is in nobody's way */
 enum { SEGMENTS_MANY = 8 }; /* each start begins one, so a round of saves is due then */
 #define RETRY_NS ((int64_t)1000000000)
 
 static const struct journal_options defaults = {.segment_bytes = (size_t)16 << 20,
                                                 .first_bytes = (size_t)1 << 20,
-                                                .checkpoint_bytes = (size_t)32 << 20,
-                                                .checkpoint_ms = 10000,
+                                                .checkpoint_bytes = (size_t)64 << 20,
+                                                .checkpoint_count = 200000,
+                                                .checkpoint_ms = 30000,
                                                 .save_count = 1000};
 
 struct journal {
@@ -63,6 +65,7 @@ struct journal {
     size_t taken_bytes;   /* of journal that the round is about; 0: no round */
     size_t new_changes;   /* since the last tick */
     int64_t dirty_ns;     /* when the first tick saw something dirty after a round; 0: not yet */
+    int64_t changed_ns;   /* the last tick that saw something new */
     bool is_clean;        /* nothing happened since a clean close */
 };
 
@@ -279,20 +282,35 @@ static void begin_round(struct journal *j)
     j->round_bytes = 0;
 }
 
+/* A round costs by the instance, and a start by the byte. Adds to a few lists fill the journal with
+ * little to save, so they wait for long; what is opened fills the checkpoint. */
+static bool is_much(const struct journal *j, size_t times)
+{
+    return j->taken_bytes + j->round_bytes >= times * j->options.checkpoint_bytes ||
+           j->store.table->dirty.count >= times * j->options.checkpoint_count;
+}
+
+static bool is_old(const struct journal *j, int64_t now_ns)
+{
+    int64_t all_ns = j->options.checkpoint_ms * 1000000;
+    return now_ns - j->dirty_ns >= all_ns || now_ns - j->changed_ns >= all_ns / QUIET_SHARE;
+}
+
 static void save_next(struct journal *j)
 {
+    int64_t now = now_ns(j);
+    if (j->new_changes)
+        j->changed_ns = now;
     if (j->saving || (!j->is_to_retry && !j->is_in_round && !has_unsaved(j)))
         return;
-    int64_t now = now_ns(j);
     if (j->is_to_retry) {
         if (now >= j->retry_ns)
             submit_save(j);
         return;
     }
     if (!j->dirty_ns)
-        j->dirty_ns = now;
-    if (!j->is_in_round && (j->round_bytes >= j->options.checkpoint_bytes ||
-                            now - j->dirty_ns >= j->options.checkpoint_ms * 1000000))
+        j->dirty_ns = j->changed_ns = now;
+    if (!j->is_in_round && (is_much(j, 1) || is_old(j, now)))
         begin_round(j);
     if (j->is_in_round) {
         take_save(j);
@@ -304,7 +322,7 @@ static void save_next(struct journal *j)
  * when saves lag, commits wait for them: each for about as many instances as it has changed. */
 static bool is_behind(const struct journal *j)
 {
-    return j->saving && j->taken_bytes + j->round_bytes > 2 * j->options.checkpoint_bytes;
+    return j->saving && is_much(j, 2);
 }
 
 static void journal_tick(struct store *s)
@@ -459,6 +477,8 @@ static void set_options(struct journal *j, const struct journal_options *options
         o->first_bytes = defaults.first_bytes;
     if (!o->checkpoint_bytes)
         o->checkpoint_bytes = defaults.checkpoint_bytes;
+    if (!o->checkpoint_count)
+        o->checkpoint_count = defaults.checkpoint_count;
     if (!o->checkpoint_ms)
         o->checkpoint_ms = defaults.checkpoint_ms;
     if (!o->save_count)
