@@ -4,6 +4,7 @@
 #include "sim/heap.h"
 #include "sim/process.h"
 #include "sim/programs.h"
+#include "sim/watchers.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -107,6 +108,12 @@ static void write_target(struct sim *s, struct request *r)
     case OP_NOISE:
         snprintf(r->target, sizeof r->target, "%s", nonsense[op->n % 5]);
         break;
+    case OP_WATCH:
+        snprintf(r->target, sizeof r->target, op->registry < 0 ? "/api/Stats" : "/api/Peek/%s",
+                 model_id(s, op->registry));
+        header(r, "Accept", "text/event-stream");
+        header(r, "Last-Event-ID", watchers_seen(s, op));
+        break;
     case OP_APP:
         programs_write(s, op, r->target, sizeof r->target, &r->body);
         break;
@@ -197,7 +204,9 @@ void clients_answered(struct sim *s, void *request, const struct http1_answer *a
          (int)(r->body.len < 300 ? r->body.len : 300), r->body.len ? r->body.at : "",
          (double)(now_ms - FIRST_WALL_MS) / 1e3, a.status, a.body, is_held ? " (held)" : "");
     r->is_answered = true;
-    if (r->op.kind == OP_APP)
+    if (r->op.kind == OP_WATCH)
+        watchers_refused(s, &r->op, &a);
+    else if (r->op.kind == OP_APP)
         programs_answer(s, &r->op, &a);
     else
         model_answer(s, &r->op, &a, now_ms);
@@ -205,6 +214,17 @@ void clients_answered(struct sim *s, void *request, const struct http1_answer *a
         s->stats.acknowledged++;
         r->is_used = r->is_awaited;
     }
+}
+
+void *clients_streamed(struct sim *s, void *request, const struct http1_answer *head, bool is_held,
+                       struct listener *listener)
+{
+    struct request *r = request;
+    if (head->status != 200 || r->op.kind != OP_WATCH)
+        violated(s, "a stream is the answer to %s, with %d", r->target, head->status);
+    r->is_answered = true;
+    r->is_used = is_held || r->is_awaited;
+    return watchers_begin(s, &r->op, is_held, listener);
 }
 
 void clients_release(struct sim *s, bool is_committed)
@@ -218,6 +238,7 @@ void clients_release(struct sim *s, bool is_committed)
         model_rolled_back(s);
         programs_rolled_back(s);
     }
+    watchers_release(s, is_committed);
     for (size_t i = 0; i < REQUESTS_MAX && c->requests[i]; i++) {
         struct request *r = c->requests[i];
         if (!r->is_used || !r->is_answered)
@@ -233,6 +254,7 @@ void clients_cut_off(struct sim *s)
     for (size_t i = 0; i < REQUESTS_MAX && c->requests[i]; i++)
         if (c->requests[i]->is_used && c->requests[i]->is_sent)
             c->requests[i]->is_used = false;
+    watchers_cut_off(s);
     model_unknown(s);
     programs_unknown(s);
 }
@@ -326,7 +348,7 @@ static void look_round(struct sim *s, int client)
     send_after(s, client, &(struct op){.kind = OP_STATS, .registry = -1}, 0);
 }
 
-static void act(struct sim *s, int client)
+static void ask(struct sim *s, int client)
 {
     struct client *c = &s->clients->at[client];
     int64_t wait_ns = (int64_t)draw(s, 20) * MS_NS;
@@ -355,6 +377,14 @@ static void act(struct sim *s, int client)
     send_after(s, client, &c->last, wait_ns);
     if (once_in(s, 10))
         send_after(s, client, &c->last, wait_ns + (int64_t)draw(s, 3) * MS_NS);
+}
+
+static void act(struct sim *s, int client)
+{
+    struct op op;
+    ask(s, client);
+    if (once_in(s, 12) && watchers_pick(s, pick_registry(s), &op))
+        send_after(s, client, &op, 0);
 }
 
 /* A turn begins with when the next one is. */

@@ -8,6 +8,7 @@
 #include "sim/model.h"
 #include "sim/programs.h"
 #include "sim/vfs.h"
+#include "sim/watchers.h"
 #include "sim/world.h"
 
 #include <errno.h>
@@ -304,6 +305,17 @@ static void on_answer(void *ctx, void *request, const struct http1_answer *answe
     clients_answered(ctx, request, answer, is_held);
 }
 
+static void *on_stream(void *ctx, void *request, const struct http1_answer *head, bool is_held,
+                       struct listener *listener)
+{
+    return clients_streamed(ctx, request, head, is_held, listener);
+}
+
+static bool stream_send(void *ctx, void *stream, struct shared *piece)
+{
+    return watchers_told(ctx, stream, piece->at, piece->len);
+}
+
 static void respond(void *ctx, uint64_t token, const ks_val *result)
 {
     front_respond(((struct sim *)ctx)->process->front, token, result);
@@ -335,7 +347,9 @@ static void start_inside(struct sim *s)
                                  .env = &s->env,
                                  .partition = p->partition,
                                  .ctx = s,
-                                 .answer = on_answer};
+                                 .answer = on_answer,
+                                 .stream = on_stream,
+                                 .stream_send = stream_send};
     p->front = front_new(&front);
 }
 
@@ -418,6 +432,31 @@ bool process_request(struct sim *s, void *request, const struct http1_request *h
     return true;
 }
 
+static struct listener *listener_now;
+
+static void closed_inside(struct sim *s)
+{
+    front_stream_closed(s->process->front, listener_now);
+}
+
+static void ready_inside(struct sim *s)
+{
+    front_stream_ready(s->process->front, listener_now);
+}
+
+void process_stream_closed(struct sim *s, struct listener *listener)
+{
+    listener_now = listener;
+    (void)inside(s, closed_inside);
+}
+
+void process_stream_ready(struct sim *s, struct listener *listener)
+{
+    listener_now = listener;
+    if (inside(s, ready_inside))
+        s->process->round_ns = s->now_ns;
+}
+
 static bool round_committed;
 
 static void round_inside(struct sim *s)
@@ -428,8 +467,10 @@ static void round_inside(struct sim *s)
         p->round_ns = s->now_ns;
         return;
     }
-    int64_t next_ms = partition_next_ms(p->partition);
-    int64_t wait_ms = next_ms == NEVER_MS ? -1 : next_ms - partition_clock_ms(p->partition);
+    int64_t next_ms = partition_next_ms(p->partition), feeds_ms = front_next_ms(p->front);
+    next_ms = feeds_ms < next_ms ? feeds_ms : next_ms;
+    int64_t now_ms = partition_clock_ms(p->partition);
+    int64_t wait_ms = next_ms == NEVER_MS || next_ms < now_ms ? -1 : next_ms - now_ms;
     if (next_ms == NEVER_MS)
         p->round_ns = NEVER_NS;
     else /* as the host does: a tick later, since both clocks are cut to whole milliseconds */
@@ -500,6 +541,7 @@ static void close_inside(struct sim *s)
 bool process_close(struct sim *s)
 {
     tell(s, "process closes");
+    watchers_close(s);
     if (!inside(s, close_inside))
         return false;
     s->stats.closes++;

@@ -67,6 +67,9 @@ void process_end(struct sim *s, enum death how);
 bool process_close(struct sim *s);
 /* A request has come. False when the process is not up, or ended. */
 bool process_request(struct sim *s, void *request, const struct http1_request *http);
+/* A stream is gone, or has room again. */
+void process_stream_closed(struct sim *s, struct listener *listener);
+void process_stream_ready(struct sim *s, struct listener *listener);
 /* One pass. False when the process is not up any more. */
 bool process_round(struct sim *s);
 void process_evict(struct sim *s);

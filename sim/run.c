@@ -7,6 +7,7 @@
 #include "sim/heap.h"
 #include "sim/model.h"
 #include "sim/programs.h"
+#include "sim/watchers.h"
 #include "sim/web.h"
 
 #include <stdarg.h>
@@ -152,6 +153,9 @@ static void happen(struct sim *s, const struct sim_event *e)
     case EV_JOB:
         process_job(s, e->who);
         return;
+    case EV_WATCHER:
+        watchers_ready(s, e->who);
+        return;
     case EV_CRASH:
     case EV_FAULT:
     case EV_START:
@@ -210,6 +214,7 @@ static void in_the_end(struct sim *s)
     if (s->process->is_up)
         process_end(s, DEATH_KILLED); /* activities that never answer are asked again */
     start_for_sure(s);
+    watchers_return(s);
     loop(s, s->now_ns + (s->swarm.open_ms + 900000) * MS_NS);
     for (int i = 0; i < 40 && programs_nudge(s); i++)
         loop(s, s->now_ns + 800000 * MS_NS);
@@ -219,6 +224,7 @@ static void in_the_end(struct sim *s)
     model_audit(s, true);
     programs_audit(s);
     model_end(s);
+    watchers_end(s);
     programs_end(s);
     if (!process_close(s))
         violated(s, "it did not end when it was told to");
@@ -264,6 +270,7 @@ static void sim_free_all(struct sim *s)
     process_free(s->process);
     clients_free(s->clients);
     programs_free(s->programs);
+    watchers_free(s->watchers);
     model_free(s->model);
     chaos_free(s->chaos);
     web_free(s->web);
@@ -289,6 +296,7 @@ static void run_once(const struct run_options *options, struct run_result *ret)
     s->clients = clients_new(s);
     s->model = model_new(s);
     s->programs = programs_new(s);
+    s->watchers = watchers_new(s);
     s->chaos = chaos_new(s);
     s->web = web_new(s);
     disk_mkdir(&s->disk, "/data");

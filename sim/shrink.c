@@ -140,7 +140,9 @@ static void shorter(struct shrinker *k)
 /* What a span has to draw so that nothing comes of it but when the next one is. */
 static uint32_t idle_len(size_t stream)
 {
-    return stream >= STREAM_CLIENT ? 2 : stream == STREAM_CRASH || stream == STREAM_FAULT ? 1 : 0;
+    return stream >= STREAM_CLIENT && stream < STREAM_WATCH   ? 2
+           : stream == STREAM_CRASH || stream == STREAM_FAULT ? 1
+                                                              : 0;
 }
 
 /* Whole streams, options, then ever smaller pieces of streams. */

@@ -10,7 +10,7 @@
  *     chaos.h     what breaks, and when                 model.h    what was promised: the oracle
  *     programs.h  random orchestrations, their oracle   web.h      servers that they ask
  *     damage.h    what becomes of it at rest            probe.h    rare places were reached
- *     world.h     clock, disk, randomness
+ *     world.h     its clock, disk and randomness        watchers.h who watches what changes
  *     run.h       one run, from seed to verdict
  *     shrink.h    a failing tape made short
  *
@@ -51,7 +51,16 @@ struct swarm {
     struct journal_options options;
 };
 
-enum event_kind { EV_CLIENT, EV_ARRIVE, EV_JOB, EV_CRASH, EV_FAULT, EV_START, EV_FAULT_OVER };
+enum event_kind {
+    EV_CLIENT,
+    EV_ARRIVE,
+    EV_JOB,
+    EV_CRASH,
+    EV_FAULT,
+    EV_START,
+    EV_FAULT_OVER,
+    EV_WATCHER
+};
 
 struct sim_event {
     int64_t ns;
@@ -91,6 +100,7 @@ struct sim {
     struct clients *clients;
     struct model *model;
     struct programs *programs;
+    struct watchers *watchers;
     struct chaos *chaos;
     struct web *web;
 

@@ -147,6 +147,8 @@ static void stream_name(size_t stream, char ret[16])
 {
     if (stream < STREAM_CLIENT)
         snprintf(ret, 16, "%s", names[stream]);
+    else if (stream == STREAM_WATCH)
+        snprintf(ret, 16, "watch");
     else
         snprintf(ret, 16, "%s%zu", names[STREAM_CLIENT], stream - STREAM_CLIENT);
 }

@@ -22,17 +22,18 @@
 enum { CLIENTS_MAX = 16 };
 
 enum stream {
-    STREAM_SWARM,    /* what the seed is about: a span for each option */
-    STREAM_CRASH,    /* a span for each, with what becomes of the disk */
-    STREAM_END,      /* the process ends otherwise */
-    STREAM_START,    /* a span for each, with what is tried before */
-    STREAM_FAULT,    /* a span for each */
-    STREAM_DISK,     /* odd calls: a span for each life of a process */
-    STREAM_EVICT,    /* the same for what leaves memory */
-    STREAM_JOB,      /* a span for each that is in the background */
-    STREAM_ACTIVITY, /* the same of activities */
-    STREAM_CLIENT,   /* a span for each turn; the first of CLIENTS_MAX */
-    STREAMS = STREAM_CLIENT + CLIENTS_MAX
+    STREAM_SWARM,                               /* what the seed is about: a span for each option */
+    STREAM_CRASH,                               /* a span for each, with what becomes of the disk */
+    STREAM_END,                                 /* the process ends otherwise */
+    STREAM_START,                               /* a span for each, with what is tried before */
+    STREAM_FAULT,                               /* a span for each */
+    STREAM_DISK,                                /* odd calls: a span for each life of a process */
+    STREAM_EVICT,                               /* the same for what leaves memory */
+    STREAM_JOB,                                 /* a span for each that is in the background */
+    STREAM_ACTIVITY,                            /* the same of activities */
+    STREAM_CLIENT,                              /* a span for each turn; the first of CLIENTS_MAX */
+    STREAM_WATCH = STREAM_CLIENT + CLIENTS_MAX, /* a span for each connection */
+    STREAMS
 };
 
 struct span {
