@@ -120,7 +120,8 @@ static void make_short(struct run_options *options, struct tape *tape, const cha
     printf("  made short by %zu tries, of %zu draws %zu:\n", tries, draws,
            tape_draws(options->tape));
     if (tape_save(save, options->tape, options->hours, why))
-        printf("  again by: build/release/sim --trace --tape %s\n", save);
+        printf("  again by: build/release/sim%s --trace --tape %s\n",
+               opt.are_twins ? " --twins" : "", save);
     options->tracing = TRACE_SHORT;
     run(options, &result);
     tape_free(options->tape);
@@ -184,7 +185,6 @@ static uint64_t run_tapes(struct sim_stats *sum)
         options.tape = tape->is_replay ? tape : NULL;
         if (!tape->is_replay)
             tape_free(tape);
-        opt.is_once = true;
         if (!is_well(&options, sum)) {
             printf("  it was the tape %s\n", opt.tapes[i]);
             failed++;

@@ -6,6 +6,7 @@
  * as long as something helps and there is time.
  *
  * Each try runs in a process of its own. What a run that fails did not come to draw is dropped.
+ * Seconds are of CPU.
  */
 #ifndef SIM_SHRINK_H
 #define SIM_SHRINK_H

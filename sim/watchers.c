@@ -187,7 +187,11 @@ static void told_counts(struct sim *s, struct watcher *w, const struct answer *a
 static void told(struct sim *s, struct watcher *w, const struct answer *a)
 {
     const char *id = view_after(a, "id: ");
-    tell(s, "watcher %td is told %.300s", w - s->watchers->at, a->body);
+    char line[300];
+    snprintf(line, sizeof line, "%s", a->body);
+    for (char *at = line; (at = strchr(at, '\n'));)
+        *at = ' ';
+    tell(s, "watcher %td is told %s", w - s->watchers->at, line);
     if (w->state != THERE)
         violated(s, "a watcher was told something before its time: %s", a->body);
     if (w->registry < 0 && is_event(a, "stats"))
