@@ -151,8 +151,7 @@ static int parse_path(struct target *t, struct str path, ks_arena *mem, const ch
 {
     struct str piece, rest = path;
     t->path = (struct str){arena_strndup(mem, path.at, path.len), path.len};
-    if (!decode(&t->path, false) || memchr(t->path.at, 0, t->path.len) ||
-        !utf8_is_valid(t->path)) {
+    if (!decode(&t->path, false) || memchr(t->path.at, 0, t->path.len) || !utf8_is_valid(t->path)) {
         *ret_why = "The path has an escape that is none, %00, or bytes that are not UTF-8.";
         return -1;
     }
