@@ -12,7 +12,7 @@ endif
 # -fcf-protection stays out: coroutines change stacks in assembly, without its markers.
 HARDENED = -D_FORTIFY_SOURCE=3 -fstack-protector-strong -fstack-clash-protection
 CFLAGS_debug = -O0 -g3
-CFLAGS_release = -O2 -g $(HARDENED)
+CFLAGS_release = -O3 -g $(HARDENED)
 CFLAGS_asan = -O1 -g3 -fsanitize=address,undefined -fno-sanitize-recover=all -DKS_ASAN
 CFLAGS_tsan = -O1 -g3 -fsanitize=thread
 CFLAGS_analyze = -O0 -fanalyzer

@@ -334,10 +334,11 @@ static void run_function(struct front *f, struct http_step *s)
         http_step_problem(s, 500, why);
         return;
     }
-    int64_t since_ns = partition_watch_begin(p);
     s->token = ++f->last_token;
     run_step(s);
-    partition_watch_end(p, since_ns, str_of(s->route->fn->name));
+    int64_t held_ms = partition_held_ms(p);
+    if (held_ms)
+        partition_warn(p, held_ms, str_of(s->route->fn->name));
     check_sends(f, s);
 }
 

@@ -233,6 +233,7 @@ void partition_begin(struct partition *p)
     p->stats.passes++;
     p->first_new_uid = p->next_uid;
     p->now_ms = partition_clock_ms(p);
+    (void)partition_held_ms(p);
     if (store_room(p->store) == ROOM_NONE)
         return; /* reading goes on; nothing else can */
     quarantine_send(p);
@@ -241,6 +242,7 @@ void partition_begin(struct partition *p)
     activity_check_hearts(p);
     step_queue(p);
     resident_look_ahead(p);
+    (void)partition_held_ms(p); /* it may have loaded many */
     fire_due(p);
 }
 
@@ -319,22 +321,17 @@ bool partition_is_gated(const struct partition *p)
     return p->is_gated;
 }
 
-int64_t partition_watch_begin(const struct partition *p)
+int64_t partition_held_ms(struct partition *p)
 {
-    return p->env->boot_ns(p->env->self);
+    int64_t since_ns = p->watched_ns;
+    p->watched_ns = p->env->boot_ns(p->env->self);
+    int64_t held_ns = p->watched_ns - since_ns;
+    return held_ns > (int64_t)WATCHDOG_MS * 1000000 ? held_ns / 1000000 : 0;
 }
 
-bool partition_is_late(const struct partition *p, int64_t since_ns)
-{
-    return p->env->boot_ns(p->env->self) - since_ns > (int64_t)WATCHDOG_MS * 1000000;
-}
-
-void partition_watch_end(struct partition *p, int64_t since_ns, struct str function)
+void partition_warn(struct partition *p, int64_t held_ms, struct str function)
 {
     char line[256];
-    if (!partition_is_late(p, since_ns))
-        return;
-    int64_t held_ms = (p->env->boot_ns(p->env->self) - since_ns) / 1000000;
     snprintf(line, sizeof line,
              "\"%.*s\" held the partition for %lld ms, and nothing else was done meanwhile; let an "
              "activity do what takes long",

@@ -103,10 +103,10 @@ void partition_send(struct partition *p, ks_outbox *out);
 /* Whether what this step saw or did waits for the commit. */
 bool partition_is_gated(const struct partition *p);
 
-/* The watchdog: logs the name of a function that held the partition for longer than 50 ms. */
-int64_t partition_watch_begin(const struct partition *p);
-bool partition_is_late(const struct partition *p, int64_t since_ns);
-void partition_watch_end(struct partition *p, int64_t since_ns, struct str function);
+/* The watchdog, asked after each function: how long it held the partition, which is since this was
+ * asked before; 0: no more than 50 ms. Then the log is told its name. */
+int64_t partition_held_ms(struct partition *p);
+void partition_warn(struct partition *p, int64_t held_ms, struct str function);
 
 /* 0, or an error; then the partition is down (or up again, recovered) and nothing was done. */
 int partition_commit(struct partition *p);

@@ -45,6 +45,7 @@ struct partition {
     /* the pass */
     uint64_t pass;
     int64_t now_ms;
+    int64_t watched_ns; /* partition_held_ms() */
     ks_arena pass_mem, step_mem;
     struct message_list queue;
     struct message_list next_pass; /* what is not to be stepped in this one */

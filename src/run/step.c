@@ -586,10 +586,10 @@ void step_queue(struct partition *p)
         p->queue.first = m->next;
         if (!m->next)
             p->queue.last = NULL;
-        int64_t since_ns = partition_watch_begin(p);
         step(p, m);
-        if (partition_is_late(p, since_ns))
-            partition_watch_end(p, since_ns, function_of(p, m));
+        int64_t held_ms = partition_held_ms(p);
+        if (held_ms)
+            partition_warn(p, held_ms, function_of(p, m));
         p->steps++;
         p->stats.steps++;
     }
