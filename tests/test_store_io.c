@@ -381,7 +381,7 @@ enum { IS_SLOW = false };
 static int64_t pace(const struct ram_disk *fault, int (*life)(struct run *r))
 {
     if (fault->error == ENOMEM)
-        return life == live && !fault->is_lasting ? 5 : 61;
+        return life == live && !fault->is_lasting ? 5 : life == live_older ? 11 : 61;
     bool is_alike = life == live_many || (life == live_with_a_tail && IS_SLOW);
     return is_alike && fault->fail_at > 40 ? 13 : 1;
 }
