@@ -25,15 +25,17 @@ struct chaos {
     enum death last_end;
     bool has_lost; /* power, or who knows what, since a process was up */
     int64_t last_end_ns;
+    struct turn ending; /* who has armed an end at some call; of STREAMS: nobody */
+    int64_t down_ms;
     bool is_trial;     /* a bit was flipped in a copy */
     char refusal[600]; /* of the last start */
 };
 
 struct chaos *chaos_new(struct sim *s)
 {
-    (void)s;
     struct chaos *c = sim_zalloc(sizeof *c);
     c->last_fault_ns = -EXCUSE_NS;
+    c->ending = s->tape->now;
     return c;
 }
 
@@ -44,9 +46,19 @@ void chaos_free(struct chaos *c)
 
 /* ---- what the seed is about ---- */
 
+/* Each is a span of its own, so that it can be made dull by itself. */
+static uint32_t option(struct sim *s, uint32_t below)
+{
+    tape_begin(s->tape, STREAM_SWARM);
+    return draw(s, below);
+}
+static bool is_on(struct sim *s, uint32_t once_in)
+{
+    return option(s, once_in) == once_in - 1;
+}
 static uint32_t one_of(struct sim *s, const uint32_t *at, uint32_t n)
 {
-    return at[draw(s, n)];
+    return at[option(s, n)];
 }
 #define ONE_OF(s, ...) \
     one_of((s), (const uint32_t[]){__VA_ARGS__}, sizeof((uint32_t[]){__VA_ARGS__}) / 4)
@@ -62,7 +74,7 @@ static void draw_limits(struct sim *s)
                                       512u << 10);
     w->options.first_bytes = ONE_OF(s, 32u << 10, 8u << 10, 16u << 10);
     w->options.checkpoint_bytes = ONE_OF(s, 256u << 10, 1, 8u << 10, 64u << 10);
-    w->options.save_count = once_in(s, 4) ? 1 + draw(s, 20) : 1000;
+    w->options.save_count = is_on(s, 4) ? 1 + draw(s, 20) : 1000;
     w->options.checkpoint_ms = ONE_OF(s, 10000, 1, 1000, 60000, NEVER_MS_OR_SO);
     if (w->options.checkpoint_ms == NEVER_MS_OR_SO) { /* most recoveries are by the journal alone */
         w->options.checkpoint_bytes = 16 << 20;
@@ -74,7 +86,7 @@ static void draw_limits(struct sim *s)
 static void draw_tight(struct sim *s)
 {
     struct swarm *w = &s->swarm;
-    w->is_tight = once_in(s, 8);
+    w->is_tight = is_on(s, 8);
     if (!w->is_tight)
         return;
     w->may_be_full = true;
@@ -96,7 +108,8 @@ static void bound_segments(struct swarm *w)
 void chaos_draw_swarm(struct sim *s)
 {
     struct swarm *w = &s->swarm;
-    w->clients = 1 + draw(s, 8);
+    struct turn before = s->tape->now;
+    w->clients = 1 + option(s, 8);
     w->think_ms = ONE_OF(s, 60000, 2000, 10000, 20000, 60000, 120000);
     w->program_percent = ONE_OF(s, 0, 20, 50, 90);
     w->burst = ONE_OF(s, 0, 5, 30, 60);
@@ -105,16 +118,16 @@ void chaos_draw_swarm(struct sim *s)
     w->crash_at_call_percent = ONE_OF(s, 0, 50, 80, 100);
     w->down_ms = ONE_OF(s, 1, 1000, 30000, 600000);
     w->fault_every_s = ONE_OF(s, 0, 60, 300, 1200);
-    w->may_fail_sync = draw(s, 2);
-    w->may_fail_write = draw(s, 2);
-    w->may_fail_read = draw(s, 2);
-    w->may_be_full = draw(s, 2);
-    w->may_flip = draw(s, 2);
-    w->may_jump = draw(s, 2);
-    w->may_close = draw(s, 2);
-    w->may_lie = once_in(s, 8);
-    w->may_starve = once_in(s, 4);
-    w->are_writes_odd = once_in(s, 4);
+    w->may_fail_sync = is_on(s, 2);
+    w->may_fail_write = is_on(s, 2);
+    w->may_fail_read = is_on(s, 2);
+    w->may_be_full = is_on(s, 2);
+    w->may_flip = is_on(s, 2);
+    w->may_jump = is_on(s, 2);
+    w->may_close = is_on(s, 2);
+    w->may_lie = is_on(s, 8);
+    w->may_starve = is_on(s, 4);
+    w->are_writes_odd = is_on(s, 4);
     w->slow_once_in = ONE_OF(s, 0, 0, 50, 1000);
     w->evict_once_in = ONE_OF(s, 0, 1, 2, 10);
     w->activity_ms = ONE_OF(s, 1, 100, 3000, 120000);
@@ -124,10 +137,12 @@ void chaos_draw_swarm(struct sim *s)
     draw_limits(s);
     draw_tight(s);
     bound_segments(w);
+    tape_use(s->tape, before);
 }
 
 /* ---- schedule ---- */
 
+/* Each is a span, and begins with when the next one is. */
 static void again(struct sim *s, enum event_kind kind, uint32_t every_s)
 {
     if (every_s && !s->is_calm)
@@ -139,8 +154,11 @@ void chaos_start(struct sim *s)
 {
     s->disk.faults.are_writes_odd = s->swarm.are_writes_odd;
     s->disk.faults.slow_once_in = s->swarm.slow_once_in;
+    struct turn before = tape_begin(s->tape, STREAM_CRASH);
     again(s, EV_CRASH, s->swarm.crash_every_s);
+    tape_begin(s->tape, STREAM_FAULT);
     again(s, EV_FAULT, s->swarm.fault_every_s);
+    tape_use(s->tape, before);
     sim_at(s, s->now_ns, EV_START, 0);
 }
 
@@ -171,17 +189,22 @@ static void end_at_call(struct sim *s, uint32_t most, enum death how)
     p->ends_where = where == 7 ? END_WHILE_SETTLING : where >= 4 ? END_AT_NAME : END_ANYWHERE;
     p->ends_in = 1 + draw(s, p->ends_where == END_ANYWHERE ? most : 8);
     p->ends_how = how;
+    s->chaos->ending = s->tape->now;
 }
+
+static const char mark[] = "/journal/mark";
 
 /* Troubles that follow each other are those that nobody thought of. */
 static void arm_start(struct sim *s)
 {
     struct process *p = s->process;
+    const struct disk_faults *f = &s->disk.faults;
     bool has_names = s->disk.change_count > 0;
-    uint32_t percent = has_names ? 75 : s->chaos->was_own_end || s->disk.faults.fail_read ? 50 : 25;
+    bool is_mark = f->fail_read && f->fail_read_in == mark;
+    uint32_t percent = has_names || is_mark ? 85 : s->chaos->was_own_end || f->fail_read ? 50 : 25;
     if (s->is_calm || !s->swarm.crash_at_call_percent || draw(s, 100) < 100 - percent)
         return;
-    end_at_call(s, 30, how_to_end(s));
+    end_at_call(s, is_mark ? 12 : 30, how_to_end(s));
     if (has_names && draw(s, 2)) {
         p->ends_where = END_AT_NAME;
         p->ends_in = 1 + draw(s, 6);
@@ -193,7 +216,7 @@ static void crash(struct sim *s)
 {
     struct process *p = s->process;
     again(s, EV_CRASH, s->swarm.crash_every_s);
-    if (!p->is_up)
+    if (!draw(s, 50) || !p->is_up)
         return;
     enum death how = how_to_end(s);
     if (s->swarm.may_close && once_in(s, 4)) {
@@ -232,7 +255,7 @@ static bool may(const struct sim *s, enum fault fault)
 
 static void fault(struct sim *s)
 {
-    static const char *const read_in[] = {"", "/journal/", "/journal/mark"};
+    static const char *const read_in[] = {"", "/journal/", mark};
     struct disk_faults *f = &s->disk.faults;
     enum fault fault = (enum fault)draw(s, FAULTS);
     if (s->swarm.is_tight && draw(s, 2))
@@ -258,7 +281,9 @@ static void fault(struct sim *s)
         break;
     case F_READ:
         f->fail_read_in = read_in[draw(s, 3)];
-        f->fail_read = 1 + draw(s, f->fail_read_in == read_in[2] ? 1 : 10);
+        f->fail_read = f->fail_read_in == mark ? 1 : 1 + draw(s, 10);
+        if (f->fail_read_in == mark && draw(s, 2)) /* which is read at a start */
+            process_end(s, how_to_end(s));
         break;
     case F_FULL:
         f->is_full = draw(s, 2) == 0;
@@ -375,28 +400,30 @@ static void start(struct sim *s)
     }
 }
 
+static void there_is_room(struct sim *s)
+{
+    s->disk.faults.is_full = false;
+    s->disk.faults.full_in = 0;
+    tell(s, "there is room again");
+}
+
+static void happens(struct sim *s, size_t stream, void (*what)(struct sim *s))
+{
+    struct turn before = tape_begin(s->tape, stream);
+    what(s);
+    tape_use(s->tape, before);
+}
+
 void chaos_happens(struct sim *s, const struct sim_event *e)
 {
-    switch (e->kind) {
-    case EV_CRASH:
-        crash(s);
-        return;
-    case EV_FAULT:
-        fault(s);
-        return;
-    case EV_FAULT_OVER:
-        s->disk.faults.is_full = false;
-        s->disk.faults.full_in = 0;
-        tell(s, "there is room again");
-        return;
-    case EV_START:
-        start(s);
-        return;
-    case EV_CLIENT:
-    case EV_ARRIVE:
-    case EV_JOB:
-        return;
-    }
+    if (e->kind == EV_CRASH)
+        happens(s, STREAM_CRASH, crash);
+    else if (e->kind == EV_FAULT)
+        happens(s, STREAM_FAULT, fault);
+    else if (e->kind == EV_START)
+        happens(s, STREAM_START, start);
+    else
+        there_is_room(s);
 }
 
 /* ---- what excuses what ---- */
@@ -422,10 +449,27 @@ bool chaos_excuses(const struct sim *s)
            s->now_ns - c->last_fault_ns < EXCUSE_NS;
 }
 
-static void start_later(struct sim *s, int64_t least_ms)
+static int64_t down_ms(struct sim *s)
 {
-    int64_t down_ms = least_ms + (s->is_calm ? 0 : (int64_t)draw(s, s->swarm.down_ms));
-    sim_at(s, s->now_ns + down_ms * MS_NS, EV_START, 0);
+    return s->is_calm ? 0 : (int64_t)draw(s, s->swarm.down_ms);
+}
+
+struct turn chaos_process_ends(struct sim *s)
+{
+    struct chaos *c = s->chaos;
+    struct turn now = s->tape->now, before = now;
+    if (c->ending.stream != STREAMS)
+        before = tape_use(s->tape, c->ending);
+    else if (now.stream == STREAMS)
+        before = tape_begin(s->tape, STREAM_END);
+    c->ending.stream = STREAMS;
+    c->down_ms = down_ms(s);
+    return before;
+}
+
+static void start_later(struct sim *s, int64_t after_ms)
+{
+    sim_at(s, s->now_ns + after_ms * MS_NS, EV_START, 0);
 }
 
 void chaos_process_over(struct sim *s, enum death how, const char *why)
@@ -453,7 +497,7 @@ void chaos_process_over(struct sim *s, enum death how, const char *why)
     }
     if (how == DEATH_OWN && (!has_reason || strncmp(why, "bug", 3) == 0))
         violated(s, "the process ended itself without need: %s", why);
-    start_later(s, 1);
+    start_later(s, 1 + c->down_ms);
 }
 
 void chaos_refused(struct sim *s, const char *why)
@@ -469,7 +513,7 @@ void chaos_refused(struct sim *s, const char *why)
     c->last_end = DEATH_POWER;
     if (!has_reason)
         violated(s, "refused to start without need: %s", why);
-    start_later(s, 2000);
+    start_later(s, 2000 + down_ms(s));
 }
 
 void chaos_pass_failed(struct sim *s)

@@ -17,6 +17,9 @@ void chaos_happens(struct sim *s, const struct sim_event *e);
 /* Everything works from now on. */
 void chaos_calm(struct sim *s);
 
+/* The process is about to be gone. What is left to chance of that is drawn from the span of whoever
+ * did it; the one that was before is returned. */
+struct turn chaos_process_ends(struct sim *s);
 /* From the process: it started, ended, refused, could not commit; a part of it took that long. */
 void chaos_started(struct sim *s);
 void chaos_process_over(struct sim *s, enum death how, const char *why);

@@ -4,11 +4,12 @@
 #include "sim/heap.h"
 #include "sim/process.h"
 #include "sim/programs.h"
+#include "sim/watchers.h"
 
 #include <stdio.h>
 #include <string.h>
 
-enum { REQUESTS_MAX = 4096, CLIENTS_MAX = 16, OPEN_RECENT = 8 };
+enum { REQUESTS_MAX = 4096, OPEN_RECENT = 8 };
 
 struct request {
     bool is_used, is_sent, is_answered, is_awaited;
@@ -107,6 +108,12 @@ static void write_target(struct sim *s, struct request *r)
     case OP_NOISE:
         snprintf(r->target, sizeof r->target, "%s", nonsense[op->n % 5]);
         break;
+    case OP_WATCH:
+        snprintf(r->target, sizeof r->target, op->registry < 0 ? "/api/Stats" : "/api/Peek/%s",
+                 model_id(s, op->registry));
+        header(r, "Accept", "text/event-stream");
+        header(r, "Last-Event-ID", watchers_seen(s, op));
+        break;
     case OP_APP:
         programs_write(s, op, r->target, sizeof r->target, &r->body);
         break;
@@ -139,6 +146,7 @@ static struct request *request_new(struct sim *s, int client, const struct op *o
     r->http.body = (struct str){r->body.at, r->body.len};
     if (op->is_post)
         header(r, "Content-Type", "text/plain");
+    r->key[0] = 0;
     if (op->key) {
         snprintf(r->key, sizeof r->key, "key-%u", op->key);
         header(r, "Idempotency-Key", r->key);
@@ -191,10 +199,14 @@ void clients_answered(struct sim *s, void *request, const struct http1_answer *a
         memcpy(c->answer, answer->body.at, len);
     c->answer[len] = 0;
     struct answer a = {answer->status, c->answer, len, is_held};
-    tell(s, "%.6s %.60s key %u at %lld: %d %.300s%s", r->http.method.at, r->target, r->op.key,
-         (long long)now_ms, a.status, a.body, is_held ? " (held)" : "");
+    tell(s, "%.6s %.60s%s%s%s%.*s at %.3f: %d %.300s%s", r->http.method.at, r->target,
+         r->key[0] ? " " : "", r->key, r->body.len ? " " : "",
+         (int)(r->body.len < 300 ? r->body.len : 300), r->body.len ? r->body.at : "",
+         (double)(now_ms - FIRST_WALL_MS) / 1e3, a.status, a.body, is_held ? " (held)" : "");
     r->is_answered = true;
-    if (r->op.kind == OP_APP)
+    if (r->op.kind == OP_WATCH)
+        watchers_refused(s, &r->op, &a);
+    else if (r->op.kind == OP_APP)
         programs_answer(s, &r->op, &a);
     else
         model_answer(s, &r->op, &a, now_ms);
@@ -202,6 +214,17 @@ void clients_answered(struct sim *s, void *request, const struct http1_answer *a
         s->stats.acknowledged++;
         r->is_used = r->is_awaited;
     }
+}
+
+void *clients_streamed(struct sim *s, void *request, const struct http1_answer *head, bool is_held,
+                       struct listener *listener)
+{
+    struct request *r = request;
+    if (head->status != 200 || r->op.kind != OP_WATCH)
+        violated(s, "a stream is the answer to %s, with %d", r->target, head->status);
+    r->is_answered = true;
+    r->is_used = is_held || r->is_awaited;
+    return watchers_begin(s, &r->op, is_held, listener);
 }
 
 void clients_release(struct sim *s, bool is_committed)
@@ -215,6 +238,7 @@ void clients_release(struct sim *s, bool is_committed)
         model_rolled_back(s);
         programs_rolled_back(s);
     }
+    watchers_release(s, is_committed);
     for (size_t i = 0; i < REQUESTS_MAX && c->requests[i]; i++) {
         struct request *r = c->requests[i];
         if (!r->is_used || !r->is_answered)
@@ -230,6 +254,7 @@ void clients_cut_off(struct sim *s)
     for (size_t i = 0; i < REQUESTS_MAX && c->requests[i]; i++)
         if (c->requests[i]->is_used && c->requests[i]->is_sent)
             c->requests[i]->is_used = false;
+    watchers_cut_off(s);
     model_unknown(s);
     programs_unknown(s);
 }
@@ -241,6 +266,7 @@ bool clients_ask(struct sim *s, const struct op *op)
         sim_fail("too many requests are under way");
     r->is_awaited = true;
     r->is_sent = true;
+    s->is_aside = true;
     bool is_up = process_request(s, r, &r->http);
     while (is_up && !r->is_answered) {
         is_up = process_round(s);
@@ -248,6 +274,7 @@ bool clients_ask(struct sim *s, const struct op *op)
         is_up = is_up && s->process->is_up;
     }
     r->is_used = false;
+    s->is_aside = false;
     return is_up && r->is_answered;
 }
 
@@ -321,11 +348,12 @@ static void look_round(struct sim *s, int client)
     send_after(s, client, &(struct op){.kind = OP_STATS, .registry = -1}, 0);
 }
 
-static void act(struct sim *s, int client)
+static void ask(struct sim *s, int client)
 {
     struct client *c = &s->clients->at[client];
     int64_t wait_ns = (int64_t)draw(s, 20) * MS_NS;
-    if (s->disk.faults.is_full && draw(s, 2)) {
+    bool looks = draw(s, 2), is_again = once_in(s, 6);
+    if (s->disk.faults.is_full && looks) {
         look_round(s, client);
         return;
     }
@@ -337,7 +365,7 @@ static void act(struct sim *s, int client)
             send_after(s, client, &op, wait_ns);
         return;
     }
-    if (c->has_last && once_in(s, 6)) {
+    if (c->has_last && is_again) {
         PROBE("asked again");
         if (c->last.key && c->last.kind == OP_ADD && once_in(s, 10))
             c->last.item++;
@@ -351,24 +379,46 @@ static void act(struct sim *s, int client)
         send_after(s, client, &c->last, wait_ns + (int64_t)draw(s, 3) * MS_NS);
 }
 
-void clients_wake(struct sim *s, uint64_t client)
+static void act(struct sim *s, int client)
+{
+    struct op op;
+    ask(s, client);
+    if (once_in(s, 12) && watchers_pick(s, pick_registry(s), &op))
+        send_after(s, client, &op, 0);
+}
+
+/* A turn begins with when the next one is. */
+static int64_t turn(struct sim *s, int client)
 {
     struct client *c = &s->clients->at[client];
+    bool is_away = !draw(s, 40) && !c->left_in_burst;
+    int64_t wait_ns = think_ns(s);
+    if (is_away)
+        return 600000 * MS_NS;
+    if (once_in(s, 20) && !c->left_in_burst && s->swarm.burst)
+        c->left_in_burst = 1 + draw(s, s->swarm.burst);
+    if (draw(s, 60))
+        act(s, client);
+    if (!c->left_in_burst)
+        return wait_ns;
+    c->left_in_burst--;
+    return 20000;
+}
+
+void clients_wake(struct sim *s, uint64_t client)
+{
     if (s->is_calm)
         return;
-    if (!draw(s, 40) && !c->left_in_burst) { /* 0: it goes away for a while */
-        sim_at(s, s->now_ns + 600000 * MS_NS, EV_CLIENT, client);
-        return;
-    }
-    act(s, (int)client);
-    if (!c->left_in_burst && s->swarm.burst && once_in(s, 20))
-        c->left_in_burst = 1 + draw(s, s->swarm.burst);
-    c->left_in_burst -= c->left_in_burst > 0;
-    sim_at(s, s->now_ns + (c->left_in_burst ? 20000 : think_ns(s)), EV_CLIENT, client);
+    struct turn before = tape_begin(s->tape, STREAM_CLIENT + client);
+    sim_at(s, s->now_ns + turn(s, (int)client), EV_CLIENT, client);
+    tape_use(s->tape, before);
 }
 
 void clients_start(struct sim *s)
 {
-    for (uint32_t i = 0; i < s->swarm.clients && i < CLIENTS_MAX; i++)
+    for (uint32_t i = 0; i < s->swarm.clients && i < CLIENTS_MAX; i++) {
+        struct turn before = tape_begin(s->tape, STREAM_CLIENT + i);
         sim_at(s, s->now_ns + think_ns(s), EV_CLIENT, i);
+        tape_use(s->tape, before);
+    }
 }

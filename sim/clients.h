@@ -19,6 +19,9 @@ void clients_arrive(struct sim *s, uint64_t request);
 /* The front's callback, in the process. */
 void clients_answered(struct sim *s, void *request, const struct http1_answer *answer,
                       bool is_held);
+/* The front's stream(). */
+void *clients_streamed(struct sim *s, void *request, const struct http1_answer *head, bool is_held,
+                       struct listener *listener);
 /* The round is over: answers that were held may leave, or are taken back. */
 void clients_release(struct sim *s, bool is_committed);
 /* The process is gone. */

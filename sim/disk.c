@@ -23,17 +23,21 @@ static void note(struct disk *d, const char *what, const void *bytes, size_t len
     d->hash = XXH3_64bits_withSeed(bytes, len, d->hash + (uint64_t)n * 31 + (uint64_t)what[0]);
 }
 
+const char *disk_name_of(const struct disk *d, int node)
+{
+    for (size_t i = 0; i < d->shown.count; i++)
+        if (d->shown.at[i].node == node)
+            return d->shown.at[i].path;
+    return "?";
+}
+
+/* It goes wrong, as `end` says; "": it does not. */
 static void trace(const struct disk *d, const char *what, int node, int64_t from, int64_t len,
                   const char *end)
 {
-    if (!d->is_tracing)
-        return;
-    const char *name = "?";
-    for (size_t i = 0; i < d->shown.count; i++)
-        if (d->shown.at[i].node == node)
-            name = d->shown.at[i].path;
-    printf("                 %s %s %lld+%lld%s\n", what, name, (long long)from, (long long)len,
-           end);
+    if (d->tracing == TRACE_ALL || (d->tracing && end[0]))
+        printf("                 %s %s %lld+%lld%s\n", what, disk_name_of(d, node), (long long)from,
+               (long long)len, end);
 }
 
 /* ---- bytes and nodes ---- */
@@ -201,11 +205,8 @@ static void change(struct disk *d, enum disk_change_kind kind, const char *path,
     c->node = node;
     snprintf(c->path, sizeof c->path, "%s", path);
     snprintf(c->to, sizeof c->to, "%s", to);
-    trace(d,
-          kind == NAME_MADE    ? "make"
-          : kind == NAME_MOVED ? "rename"
-                               : "unlink",
-          c->node, 0, 0, to);
+    static const char *const whats[] = {"make", "rename", "unlink"};
+    trace(d, whats[kind], c->node, 0, 0, "");
     disk_names_apply(&d->shown, c);
     note(d, "name", path, strlen(path), kind);
 }
@@ -240,29 +241,38 @@ static bool grows(const struct disk_node *n, size_t len, int64_t offset)
     return offset + (int64_t)len > (int64_t)n->shown.len;
 }
 
-static bool has_in_name(const struct disk *d, int node, const char *text)
+static bool is_called(const struct disk *d, int file, const char *text)
 {
-    for (size_t i = 0; i < d->shown.count; i++)
-        if (d->shown.at[i].node == node)
-            return strstr(d->shown.at[i].path, text) != NULL;
-    return false;
+    return strstr(disk_name_of(d, d->files[file]), text) != NULL;
 }
 
 static bool read_fails(struct disk *d, int file)
 {
-    return d->faults.fail_read && has_in_name(d, d->files[file], d->faults.fail_read_in) &&
+    return d->faults.fail_read && is_called(d, file, d->faults.fail_read_in) &&
            goes_off(&d->faults.fail_read);
 }
 
 static bool write_fails(struct disk *d, int file)
 {
-    if (d->faults.fail_record && has_in_name(d, d->files[file], ".log") &&
-        goes_off(&d->faults.fail_record))
+    if (d->faults.fail_record && is_called(d, file, ".log") && goes_off(&d->faults.fail_record))
         return true;
     return goes_off(&d->faults.fail_write);
 }
 
 /* ---- calls ---- */
+
+static uint32_t draw_call(struct disk *d, uint32_t below)
+{
+    struct turn before = tape_use(d->tape, d->life);
+    uint32_t n = tape_draw(d->tape, below);
+    tape_use(d->tape, before);
+    return n;
+}
+
+static bool call_once_in(struct disk *d, uint32_t times)
+{
+    return times && draw_call(d, times) == times - 1;
+}
 
 int disk_open(struct disk *d, const char *path, enum disk_open how, int *ret_file)
 {
@@ -275,7 +285,7 @@ int disk_open(struct disk *d, const char *path, enum disk_open how, int *ret_fil
         d->on_call(d->ctx, true);
         if (!parent_is_there(d, path))
             return -ENOENT;
-        if (d->faults.is_full && tape_once_in(d->tape, 2)) {
+        if (d->faults.is_full && call_once_in(d, 2)) {
             d->did.full++;
             return -ENOSPC;
         }
@@ -321,6 +331,7 @@ int64_t disk_read(struct disk *d, int file, void *buf, size_t len, int64_t offse
     d->did.reads++;
     if (read_fails(d, file)) {
         d->did.failed_reads++;
+        trace(d, "read", d->files[file], offset, (int64_t)len, " FAILS");
         PROBE("read failed");
         return -EIO;
     }
@@ -369,17 +380,18 @@ int64_t disk_write(struct disk *d, int file, const void *buf, size_t len, int64_
     d->on_call(d->ctx, false);
     d->did.writes++;
     if (d->faults.are_writes_odd) {
-        uint32_t odd = tape_draw(d->tape, 4);
+        uint32_t odd = draw_call(d, 4);
         if (odd == 3)
             return -EINTR;
         if (odd == 2 && len > 1)
-            len = 1 + tape_draw(d->tape, (uint32_t)len);
+            len = 1 + draw_call(d, (uint32_t)len);
     }
     if (write_fails(d, file)) {
         d->did.failed_writes++;
-        if (!tape_once_in(d->tape, 2) || len < 2)
+        trace(d, "write", d->files[file], offset, (int64_t)len, " FAILS");
+        if (!call_once_in(d, 2) || len < 2)
             return -EIO;
-        len = 1 + tape_draw(d->tape, (uint32_t)len - 1); /* some of it; the next call fails */
+        len = 1 + draw_call(d, (uint32_t)len - 1); /* some of it; the next call fails */
         d->faults.fail_write = 1;
         PROBE("write failed after some of it");
     }
@@ -387,6 +399,7 @@ int64_t disk_write(struct disk *d, int file, const void *buf, size_t len, int64_
         d->faults.is_full = true;
     if (d->faults.is_full && grows(n, len, offset)) {
         d->did.full++;
+        trace(d, "write", d->files[file], offset, (int64_t)len, " FINDS THE DISK FULL");
         if (offset >= (int64_t)n->shown.len)
             return -ENOSPC;
         len = n->shown.len - (size_t)offset;
@@ -402,6 +415,7 @@ int64_t disk_write(struct disk *d, int file, const void *buf, size_t len, int64_
 
 static void log_lose(struct disk_node *n)
 {
+    n->was_lost = true;
     for (size_t i = 0; i < n->log_count; i++) {
         const struct disk_write *w = &n->log[i];
         int64_t until = w->offset + (int64_t)w->len;
@@ -421,7 +435,7 @@ int disk_sync(struct disk *d, int file)
     d->on_call(d->ctx, false);
     d->did.syncs++;
     note(d, "sync", NULL, 0, file);
-    if (d->faults.slow_once_in && tape_once_in(d->tape, d->faults.slow_once_in))
+    if (call_once_in(d, d->faults.slow_once_in))
         d->on_slow(d->ctx);
     if (goes_off(&d->faults.fail_sync)) {
         d->did.failed_syncs++;
@@ -498,6 +512,7 @@ int disk_sync_dir(struct disk *d, const char *path)
     d->did.syncs++;
     if (goes_off(&d->faults.fail_sync_dir)) {
         d->did.failed_syncs++;
+        trace(d, "sync folder", disk_find(d, path), 0, 0, " FAILS");
         return d->faults.sync_dir_error;
     }
     for (size_t i = 0; i < d->change_count; i++) {

@@ -50,6 +50,7 @@ struct disk_node {
     struct disk_write *log; /* not synced, oldest first */
     size_t log_count, log_cap;
     int64_t lost_from, lost_until; /* shown, but the disk does not have it, after a failed sync */
+    bool was_lost;                 /* something was */
 };
 
 struct disk_name {
@@ -82,6 +83,9 @@ struct disk_faults {
     uint32_t slow_once_in;
 };
 
+/* SHORT: what went wrong; ALL: each call. */
+enum trace_level { TRACE_NONE, TRACE_SHORT, TRACE_ALL };
+
 struct disk_did {
     uint64_t reads, writes, syncs, bytes;
     uint64_t failed_writes, failed_syncs, failed_reads, full, lies; /* of `faults` */
@@ -89,6 +93,7 @@ struct disk_did {
 
 struct disk {
     struct tape *tape;
+    struct turn life; /* what calls draw is of this span; what is left at an end, of tape->now */
     void *ctx;
     /* Before each call that changes something, be it names or bytes; may not return. */
     void (*on_call)(void *ctx, bool is_of_names);
@@ -101,7 +106,7 @@ struct disk {
     struct disk_faults faults;
     struct disk_did did;
     uint64_t hash; /* of everything that was done */
-    bool is_tracing;
+    enum trace_level tracing;
 };
 
 void disk_init(struct disk *d, struct tape *tape);
@@ -135,6 +140,8 @@ void disk_flip(struct disk *d, int node, size_t byte, unsigned bit);
 /* A block of a file is another one, or (from is NULL) zeros. The offsets lie in the files. */
 void disk_misplace(struct disk *d, int node, size_t offset, const struct disk_node *from,
                    size_t from_offset);
+/* What a file is called, as shown. */
+const char *disk_name_of(const struct disk *d, int node);
 /* What all files take, as shown. */
 size_t disk_bytes_shown(const struct disk *d);
 

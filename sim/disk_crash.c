@@ -3,6 +3,7 @@
 #include "sim/heap.h"
 #include "sim/probe.h"
 
+#include <stdio.h>
 #include <string.h>
 
 /* Of disk.c. */
@@ -56,10 +57,20 @@ static void put_write(struct disk *d, struct disk_node *n, const struct disk_wri
 
 static void node_lose(struct disk *d, struct disk_node *n)
 {
+    static const char *const moods[] = {[LOSE_ALL] = "nothing",
+                                        [KEEP_ALL] = "all",
+                                        [KEEP_FIRST] = "the first",
+                                        [KEEP_SOME] = "some sectors",
+                                        [TEAR_SOME] = "some sectors, torn or garbage,"};
+    if (!n->log_count && !n->was_lost) /* the images are the same */
+        return;
     enum mood mood = n->log_count ? (enum mood)tape_draw(d->tape, MOODS) : LOSE_ALL;
     size_t first = n->log_count;
     if (mood == KEEP_FIRST)
         first = tape_draw(d->tape, (uint32_t)n->log_count + 1);
+    if (d->tracing && n->log_count)
+        printf("                 of %zu writes to %s that nobody had synced %s stayed\n",
+               n->log_count, disk_name_of(d, (int)(n - d->nodes)), moods[mood]);
     for (size_t i = 0; i < n->log_count; i++) {
         const struct disk_write *w = &n->log[i];
         if (mood == KEEP_ALL || (mood == KEEP_FIRST && i < first)) {
@@ -76,6 +87,7 @@ static void node_lose(struct disk *d, struct disk_node *n)
     disk_bytes_put(&n->shown, n->durable.at, n->durable.len, 0);
     n->lost_from = 0;
     n->lost_until = 0;
+    n->was_lost = false;
 }
 
 /* Of each folder's changes the first few are kept. */
@@ -93,6 +105,10 @@ static void names_lose(struct disk *d)
         size_t kept = tape_draw(d->tape, 2) ? tape_draw(d->tape, (uint32_t)of_folder + 1) : 0;
         if (kept < of_folder)
             PROBE("names lost");
+        if (d->tracing)
+            printf("                 of %zu changes of names in %s that nobody had synced %zu "
+                   "stayed\n",
+                   of_folder, folder, kept);
         for (size_t i = 0; i < d->change_count; i++) {
             if (!disk_is_in(d->changes[i].path, folder))
                 d->changes[left++] = d->changes[i];

@@ -1,7 +1,8 @@
 /* sim --seed N --hours H [--seeds COUNT]   runs; each seed twice, unless --once
  *     --first                              no further than the first seed that fails
- *     --trace                              tells the story
- *     --shrink SECONDS --save FILE         makes the first tape that fails short, and keeps it
+ *     --trace, --trace-all                 tells the story; also what is hardly worth it
+ *     --shrink SECONDS                     how long the first failure is made short; 0: not at all
+ *     --save FILE                          where its tape goes; else build/seed-N.tape
  *     --tape FILE ...                      runs kept tapes
  *     --tapes FOLDER                       all in a folder
  *     --twins                              each seed resident and replayed: no difference
@@ -9,15 +10,14 @@
  */
 #include "sim/heap.h"
 #include "sim/probe.h"
+#include "sim/process.h"
 #include "sim/shrink.h"
 
 #include <glob.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
-#include <unistd.h>
 
 static struct {
     uint64_t seed, seeds;
@@ -26,14 +26,15 @@ static struct {
     char **tapes;
     int tape_count;
     glob_t folder;
-    bool is_first, is_tracing, is_once, has_probes, are_twins;
-} opt = {.seed = 1, .seeds = 1, .hours = 1};
-static uint64_t seed_now;
+    enum trace_level tracing;
+    bool is_first, is_once, has_probes, are_twins;
+} opt = {.seed = 1, .seeds = 1, .hours = 1, .shrink_s = -1};
 
 static void usage(void)
 {
-    fputs("sim [--seed N] [--seeds COUNT] [--hours H] [--trace] [--once] [--twins] [--probes]\n"
-          "    [--shrink SECONDS] [--save FILE] [--tapes FOLDER] [--tape FILE...]\n",
+    fputs("sim [--seed N] [--seeds COUNT] [--hours H] [--first] [--once] [--twins] [--probes]\n"
+          "    [--trace] [--trace-all] [--shrink SECONDS] [--save FILE] [--tapes FOLDER]\n"
+          "    [--tape FILE...]\n",
           stderr);
     exit(64);
 }
@@ -41,7 +42,9 @@ static void usage(void)
 static bool flag(const char *text)
 {
     if (strcmp(text, "--trace") == 0)
-        opt.is_tracing = true;
+        opt.tracing = TRACE_SHORT;
+    else if (strcmp(text, "--trace-all") == 0)
+        opt.tracing = TRACE_ALL;
     else if (strcmp(text, "--first") == 0)
         opt.is_first = true;
     else if (strcmp(text, "--once") == 0)
@@ -96,20 +99,6 @@ static void parse(int argc, char **argv)
     }
 }
 
-/* An assertion of the engine, or worse. */
-static void on_signal(int number)
-{
-    char text[256];
-    int len = snprintf(text, sizeof text,
-                       "seed %llu: signal %d\n  again by: build/release/sim "
-                       "--seed %llu --hours %g --trace\n",
-                       (unsigned long long)seed_now, number, (unsigned long long)seed_now,
-                       opt.hours);
-    (void)!write(1, text, (size_t)len);
-    signal(number, SIG_DFL);
-    raise(number);
-}
-
 static void add(struct sim_stats *sum, const struct sim_stats *one)
 {
     const uint64_t *from = (const uint64_t *)one;
@@ -118,49 +107,46 @@ static void add(struct sim_stats *sum, const struct sim_stats *one)
         to[i] += from[i];
 }
 
-/* Runs again, and compares: the same, or what may not make a difference made otherwise. */
-static void run_again(struct run_options *options, struct run_result *first)
+/* Takes the tape. */
+static void make_short(struct run_options *options, struct tape *tape, const char *why)
 {
-    struct run_result second;
-    options->is_tracing &= options->twin != TWIN_NONE;
-    if (options->twin)
-        options->twin = TWIN_REPLAYED;
-    run_once(options, &second);
-    if (second.hash != first->hash)
-        snprintf(first->violation, sizeof first->violation,
-                 "two runs of one seed%s differ: %016llx "
-                 "and %016llx %.900s",
-                 options->twin ? ", resident and replayed," : "", (unsigned long long)first->hash,
-                 (unsigned long long)second.hash, second.violation);
-    sim_free(second.tape);
+    char path[64];
+    struct run_result result;
+    size_t draws = tape_draws(tape);
+    const char *save = opt.save ? opt.save : path;
+    snprintf(path, sizeof path, "build/seed-%llu.tape", (unsigned long long)options->seed);
+    options->tape = tape;
+    size_t tries = shrink(options, opt.shrink_s);
+    printf("  made short by %zu tries, of %zu draws %zu:\n", tries, draws,
+           tape_draws(options->tape));
+    if (tape_save(save, options->tape, options->hours, why))
+        printf("  again by: build/release/sim --trace --tape %s\n", save);
+    options->tracing = TRACE_SHORT;
+    run(options, &result);
+    tape_free(options->tape);
 }
 
-static bool run(struct run_options *options, struct sim_stats *sum)
+static bool is_well(struct run_options *options, struct sim_stats *sum)
 {
-    struct run_result first;
-    options->is_tracing = opt.is_tracing;
+    struct run_result result;
+    options->tracing = opt.tracing;
+    options->is_once = opt.is_once;
     options->twin = opt.are_twins ? TWIN_RESIDENT : TWIN_NONE;
-    seed_now = options->seed;
-    run_once(options, &first);
-    add(sum, &first.stats);
-    if (!first.violation[0] && (!opt.is_once || opt.are_twins))
-        run_again(options, &first);
-    if (first.violation[0])
+    run(options, &result);
+    add(sum, &result.stats);
+    struct tape *tape = options->tape ? options->tape : result.tape;
+    bool is_failure = result.violation[0];
+    if (is_failure && !options->tape)
         printf("seed %llu: %s\n  again by: build/release/sim --seed %llu --hours %g%s --trace\n",
-               (unsigned long long)options->seed, first.violation,
+               (unsigned long long)options->seed, result.violation,
                (unsigned long long)options->seed, options->hours, opt.are_twins ? " --twins" : "");
-    if (first.violation[0] && opt.shrink_s > 0) {
-        options->tape = first.tape;
-        options->tape_len = first.tape_len;
-        options->twin = TWIN_NONE;
-        shrink(options, opt.shrink_s);
-        printf("  %zu draws made %zu\n", first.tape_len, options->tape_len);
-        if (opt.save && tape_save(opt.save, options, first.violation))
-            printf("  again by: build/release/sim --trace --tape %s\n", opt.save);
-        exit(1);
+    if (is_failure && opt.shrink_s > 0) {
+        make_short(options, tape, result.violation);
+        opt.shrink_s = 0; /* the first is enough */
+    } else {
+        tape_free(tape);
     }
-    sim_free(first.tape);
-    return !first.violation[0];
+    return !is_failure;
 }
 
 static void report(const struct sim_stats *s, double cpu_s, uint64_t runs, uint64_t failed)
@@ -189,17 +175,20 @@ static uint64_t run_tapes(struct sim_stats *sum)
     uint64_t failed = 0;
     for (int i = 0; i < opt.tape_count; i++) {
         struct run_options options = {0};
-        if (!tape_load(opt.tapes[i], &options)) {
+        struct tape *tape = tape_load(opt.tapes[i], &options.hours);
+        if (!tape) {
             fprintf(stderr, "sim: %s is no tape\n", opt.tapes[i]);
             exit(66);
         }
-        uint32_t *tape = options.tape;
+        options.seed = tape->seed;
+        options.tape = tape->is_replay ? tape : NULL;
+        if (!tape->is_replay)
+            tape_free(tape);
         opt.is_once = true;
-        if (!run(&options, sum)) {
+        if (!is_well(&options, sum)) {
             printf("  it was the tape %s\n", opt.tapes[i]);
             failed++;
         }
-        sim_free(tape);
     }
     return failed;
 }
@@ -210,15 +199,16 @@ int main(int argc, char **argv)
     uint64_t failed = 0;
     setvbuf(stdout, NULL, _IOLBF, 1 << 16);
     parse(argc, argv);
-    signal(SIGABRT, on_signal);
-    signal(SIGSEGV, on_signal);
+    if (opt.shrink_s < 0)
+        opt.shrink_s = opt.tracing || opt.tape_count ? 0 : 30;
+    process_catch_signals();
     clock_t from = clock();
     if (opt.tape_count)
         failed = run_tapes(&sum);
     uint64_t runs = (uint64_t)opt.tape_count;
     for (; runs < opt.seeds && !opt.tape_count && !(opt.is_first && failed); runs++) {
         struct run_options options = {.seed = opt.seed + runs, .hours = opt.hours};
-        failed += !run(&options, &sum);
+        failed += !is_well(&options, &sum);
     }
     report(&sum, (double)(clock() - from) / CLOCKS_PER_SEC, runs, failed);
     size_t missed = opt.has_probes ? probe_report() : 0;

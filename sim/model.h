@@ -22,7 +22,7 @@
 
 #include "sim/sim.h"
 
-enum op_kind { OP_OPEN, OP_ADD, OP_FINISH, OP_PEEK, OP_STATS, OP_NOISE, OP_APP };
+enum op_kind { OP_OPEN, OP_ADD, OP_FINISH, OP_PEEK, OP_STATS, OP_NOISE, OP_APP, OP_WATCH };
 
 /* What a request asks for. */
 struct op {
@@ -33,6 +33,7 @@ struct op {
     uint32_t key; /* 0: none */
     void *app;    /* OP_APP: see programs.h */
     int64_t n;
+    int other; /* OP_APP: another program */
 };
 
 struct answer {
@@ -65,6 +66,18 @@ void model_trial(struct sim *s, bool is_begin);
 bool model_is_unknown(const struct sim *s);
 int64_t model_now_ms(const struct sim *s);
 
+struct view;
+/* A watcher is told of items from one on, that a list is closed, of the counts: all of it was
+ * committed before. */
+void model_told_items(struct sim *s, int registry, size_t from, const struct view *v);
+void model_told_closed(struct sim *s, int registry, const struct view *v);
+void model_told_counts(struct sim *s, const int64_t counts[4]);
+/* When all is calm, that was everything. */
+void model_told_at_last(struct sim *s, int registry, size_t count, bool is_closed);
+void model_told_counts_at_last(struct sim *s, const int64_t counts[4]);
+
+/* It never came to be. */
+bool model_is_gone(const struct sim *s, int registry);
 size_t model_count(const struct sim *s);
 const char *model_id(const struct sim *s, int registry);
 int64_t model_closes_ms(const struct sim *s, int registry);

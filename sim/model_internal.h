@@ -1,5 +1,5 @@
 /* model_internal.h - shared by the files of the model: model.c (what is answered), model_crash.c
- * (what is there after a crash) */
+ * (what is there after a crash), model_told.c (what watchers are told) */
 #ifndef SIM_MODEL_INTERNAL_H
 #define SIM_MODEL_INTERNAL_H
 
@@ -10,6 +10,7 @@ struct registry {
     int64_t closes_ms, closed_ms, touched_ms;
     uint64_t closed_generation; /* of the process that was first to say that it is closed */
     bool is_closed, is_by_user, is_gone; /* gone: it never came to be */
+    int64_t told_closed_ms;              /* a watcher was told so; 0: not yet */
     uint32_t *items;
     size_t count, cap;
 };
@@ -58,6 +59,14 @@ struct model {
     int64_t older_registries, older_items;    /* after a lie: of Stats, not seen yet */
     int64_t trial_now_ms, trial_committed_ms; /* as they were when a trial began */
 };
+
+struct sum {
+    int64_t registries, items, closed;
+    int64_t due; /* open, and their time has come */
+};
+
+/* Of all there is. */
+struct sum model_sum(const struct model *m, int64_t now_ms);
 
 /* Whether one that asks after a crash was answered, and by what. */
 void model_probe(struct sim *s, const struct op *op, const struct answer *a);

@@ -68,6 +68,27 @@ static bool read_item(struct view *v, const char **at)
     return true;
 }
 
+static bool read_items(struct view *v, const char **at)
+{
+    while (**at != ']')
+        if ((v->count && !skip(at, ",")) || !read_item(v, at))
+            return false;
+    return true;
+}
+
+bool view_items(struct view *v, const char *at)
+{
+    return at && read_items(v, &at);
+}
+
+void view_counts(const struct answer *a, int64_t ret[COUNTS])
+{
+    static const char *const names[COUNTS] = {"\"registryCount\":", "\"itemsCount\":",
+                                              "\"openCount\":", "\"closedCount\":"};
+    for (int i = 0; i < COUNTS; i++)
+        ret[i] = view_number(view_after(a, names[i]));
+}
+
 static bool read_time(const char **at, int64_t *ret)
 {
     *ret = view_time(*at);
@@ -86,10 +107,7 @@ static bool read_all(struct view *v, const char *at)
     at += strspn(at, "0123456789abcdef");
     if (!skip(&at, "\",\"items\":["))
         return false;
-    while (*at != ']')
-        if ((v->count && !skip(&at, ",")) || !read_item(v, &at))
-            return false;
-    if (!skip(&at, "]},\"closesAt\":\"") || !read_time(&at, &v->closes_ms))
+    if (!read_items(v, &at) || !skip(&at, "]},\"closesAt\":\"") || !read_time(&at, &v->closes_ms))
         return false;
     if (v->is_closed) {
         if (!skip(&at, ",\"closedAt\":\"") || !read_time(&at, &v->closed_ms) ||

@@ -15,6 +15,11 @@ struct view {
 bool view_read(struct view *v, const struct answer *a);
 /* Behind the first place where a text stands; NULL when it does not. */
 const char *view_after(const struct answer *a, const char *text);
+/* Items up to a "]", into one that is zeroed. */
+bool view_items(struct view *v, const char *at);
+/* As Stats has them. */
+enum { COUNTS = 4 };
+void view_counts(const struct answer *a, int64_t ret[COUNTS]);
 /* INT64_MIN when it is none. */
 int64_t view_number(const char *at);
 int64_t view_time(const char *at);

@@ -8,15 +8,17 @@
 #include "sim/model.h"
 #include "sim/programs.h"
 #include "sim/vfs.h"
-#include "sim/web.h"
+#include "sim/watchers.h"
+#include "sim/world.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define FOLDER "/data/hub"
-enum { SYNC_NS = 130000, ROUND_NS = 20000, ROUNDS_AT_ONCE_MAX = 100000, ID_BYTES = 10 };
+enum { ROUND_NS = 20000, ROUNDS_AT_ONCE_MAX = 100000 };
 
 /* ---- every way to end ---- */
 
@@ -53,6 +55,33 @@ _Noreturn void __wrap__exit(int code)
     end_inside(s, DEATH_OWN);
 }
 
+/* An assertion of the engine, or worse: that no seed may come to. */
+_Noreturn void __wrap___assert_fail(const char *text, const char *file, unsigned line,
+                                    const char *function);
+_Noreturn void __wrap___assert_fail(const char *text, const char *file, unsigned line,
+                                    const char *function)
+{
+    if (the_sim)
+        violated(the_sim, "assertion %s at %s:%u in %s()", text, file, line, function);
+    fprintf(stderr, "sim: assertion %s at %s:%u in %s()\n", text, file, line, function);
+    abort();
+}
+
+static void on_signal(int number)
+{
+    if (the_sim)
+        violated(the_sim, "it crashed by signal %d", number);
+}
+
+void process_catch_signals(void)
+{
+    static uint8_t stack[64 << 10]; /* its own may be used up */
+    struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_NODEFER | SA_ONSTACK};
+    sigaltstack(&(stack_t){.ss_sp = stack, .ss_size = sizeof stack}, NULL);
+    sigaction(SIGABRT, &action, NULL);
+    sigaction(SIGSEGV, &action, NULL);
+}
+
 static bool is_where_it_ends(const struct sim *s, bool is_of_names)
 {
     switch (s->process->ends_where) {
@@ -78,7 +107,9 @@ static void on_slow_disk(void *ctx)
 {
     struct sim *s = ctx;
     static const int64_t ms[] = {10, 60, 1000, 30000};
+    struct turn before = tape_use(s->tape, s->disk.life);
     s->now_ns += ms[draw(s, 4)] * MS_NS;
+    tape_use(s->tape, before);
     PROBE("slow sync");
 }
 
@@ -87,7 +118,8 @@ void process_forget(struct sim *s)
     struct process *p = s->process;
     vfs_end();
     heap_drop();
-    memset(p->jobs, 0, sizeof p->jobs);
+    memset(p->jobs, 0, p->jobs_end * sizeof p->jobs[0]);
+    p->jobs_end = 0;
     sim_forget(s, EV_JOB);
     p->is_up = false;
     p->partition = NULL;
@@ -106,10 +138,12 @@ static void is_over(struct sim *s, enum death how)
     s->stats.power_losses += how == DEATH_POWER;
     s->stats.deaths += how == DEATH_OWN;
     process_forget(s);
+    struct turn before = chaos_process_ends(s);
     if (how == DEATH_POWER)
         disk_power_lost(&s->disk);
     else
         disk_process_over(&s->disk);
+    tape_use(s->tape, before);
     clients_cut_off(s);
     chaos_process_over(s, how, p->why);
 }
@@ -141,111 +175,16 @@ void process_end(struct sim *s, enum death how)
         is_over(s, how);
 }
 
-/* ---- its world ---- */
-
-static int64_t env_wall_ms(void *self)
-{
-    const struct sim *s = self;
-    return FIRST_WALL_MS + s->now_ns / MS_NS + s->wall_ahead_ms;
-}
-
-static int64_t env_boot_ns(void *self)
-{
-    return ((struct sim *)self)->now_ns;
-}
-
-/* Ids, which clients see, are of a stream of their own: how many salts the journal takes depends on
- * how its records happen to fill segments. */
-static void env_random(void *self, void *ret_bytes, size_t len)
-{
-    struct sim *s = self;
-    uint64_t *stream = len == ID_BYTES ? &s->random_ids : &s->random;
-    for (size_t i = 0; i < len; i++)
-        ((uint8_t *)ret_bytes)[i] = (uint8_t)mix64(stream);
-}
-
-static void take_time(struct sim *s, int64_t ns)
-{
-    s->now_ns += s->is_timeless ? 0 : ns;
-}
-
-static struct disk *disk_of(void *self)
-{
-    return &((struct sim *)self)->disk;
-}
-
-static int env_open(void *self, const char *path, enum disk_open how, int *ret_file)
-{
-    return disk_open(disk_of(self), path, how, ret_file);
-}
-static void env_close(void *self, int file)
-{
-    disk_close(disk_of(self), file);
-}
-static int64_t env_pread(void *self, int file, void *buf, size_t len, int64_t offset)
-{
-    return disk_read(disk_of(self), file, buf, len, offset);
-}
-static int64_t env_pwrite(void *self, int file, const void *buf, size_t len, int64_t offset)
-{
-    return disk_write(disk_of(self), file, buf, len, offset);
-}
-static int env_sync(void *self, int file)
-{
-    take_time(self, SYNC_NS);
-    return disk_sync(disk_of(self), file);
-}
-static int env_size(void *self, int file, int64_t *ret_size)
-{
-    *ret_size = disk_size(disk_of(self), file);
-    return 0;
-}
-static int env_truncate(void *self, int file, int64_t size)
-{
-    return disk_truncate(disk_of(self), file, size);
-}
-static int env_rename(void *self, const char *from, const char *to)
-{
-    return disk_rename(disk_of(self), from, to);
-}
-static int env_unlink(void *self, const char *path)
-{
-    return disk_unlink(disk_of(self), path);
-}
-static int env_mkdir(void *self, const char *path)
-{
-    return disk_mkdir(disk_of(self), path);
-}
-static int env_sync_dir(void *self, const char *path)
-{
-    take_time(self, SYNC_NS);
-    return disk_sync_dir(disk_of(self), path);
-}
-
-static int env_list(void *self, const char *path, void (*each)(void *ctx, const char *name),
-                    void *ctx)
-{
-    const struct disk *d = disk_of(self);
-    size_t len = strlen(path);
-    for (size_t i = 0; i < d->shown.count; i++) {
-        const char *at = d->shown.at[i].path;
-        if (strncmp(at, path, len) == 0 && at[len] == '/' && !strchr(at + len + 1, '/'))
-            each(ctx, at + len + 1);
-    }
-    return 0;
-}
-
-static int env_lock(void *self, const char *path, int *ret_file, int64_t *ret_pid)
-{
-    *ret_pid = 0;
-    return disk_open(disk_of(self), path, DISK_WRITE_CREATE, ret_file);
-}
-
 /* ---- jobs ---- */
 
-static int64_t job_ms(struct sim *s)
+static int64_t job_ms(struct sim *s, const struct sim_job *j)
 {
-    return s->is_timeless ? 1 : (int64_t)draw(s, s->swarm.job_ms + 1);
+    struct turn before = tape_use(s->tape, j->turn);
+    int64_t ms = j->is_activity   ? programs_activity_ms(s)
+                 : s->is_timeless ? 1
+                                  : (int64_t)draw(s, s->swarm.job_ms + 1);
+    tape_use(s->tape, before);
+    return ms;
 }
 
 /* Activities take the time that is theirs; what is in the background goes one after the other. */
@@ -258,8 +197,13 @@ static void env_submit(void *self, struct job *job, bool is_activity)
         i++;
     if (i == JOBS_MAX)
         sim_fail("too many jobs");
-    p->jobs[i] = (struct sim_job){job, is_activity, false, p->job_order++};
-    int64_t wait_ms = is_activity ? programs_activity_ms(s) : job_ms(s);
+    p->jobs_end = i < p->jobs_end ? p->jobs_end : i + 1;
+    size_t stream = is_activity ? STREAM_ACTIVITY : STREAM_JOB;
+    p->jobs[i] = (struct sim_job){.job = job,
+                                  .is_activity = is_activity,
+                                  .turn = tape_next(s->tape, stream),
+                                  .order = p->job_order++};
+    int64_t wait_ms = job_ms(s, &p->jobs[i]);
     s->stats.jobs++;
     if (wait_ms < 0)
         PROBE("activity never answers");
@@ -271,10 +215,21 @@ static bool is_behind_another(const struct process *p, const struct sim_job *j)
 {
     if (j->is_activity)
         return false;
-    for (size_t i = 0; i < JOBS_MAX && i < 64; i++)
+    for (size_t i = 0; i < p->jobs_end; i++)
         if (p->jobs[i].job && !p->jobs[i].is_activity && p->jobs[i].order < j->order)
             return true;
     return false;
+}
+
+/* One is done: those whose time had come meanwhile try again. */
+static void next_in_background(struct sim *s)
+{
+    struct process *p = s->process;
+    for (size_t i = 0; i < p->jobs_end; i++)
+        if (p->jobs[i].is_waiting) {
+            p->jobs[i].is_waiting = false;
+            sim_at(s, s->now_ns, EV_JOB, i);
+        }
 }
 
 static size_t job_now;
@@ -296,11 +251,10 @@ void process_job(struct sim *s, uint64_t slot)
 {
     struct process *p = s->process;
     struct sim_job *j = &p->jobs[slot];
-    if (is_behind_another(p, j)) {
-        sim_at(s, s->now_ns + MS_NS, EV_JOB, slot);
+    j->is_waiting = is_behind_another(p, j);
+    if (j->is_waiting)
         return;
-    }
-    bool was_worked = j->is_worked;
+    bool was_worked = j->is_worked, is_activity = j->is_activity;
     uint64_t calls = s->disk.did.reads + s->disk.did.writes + s->disk.did.syncs;
     job_now = slot;
     if (!inside(s, job_inside))
@@ -308,10 +262,12 @@ void process_job(struct sim *s, uint64_t slot)
     /* One that was taken back takes no time. */
     bool did_nothing = calls == s->disk.did.reads + s->disk.did.writes + s->disk.did.syncs;
     if (!was_worked)
-        sim_at(s, s->now_ns + (j->is_activity || did_nothing ? 0 : job_ms(s)) * MS_NS, EV_JOB,
+        sim_at(s, s->now_ns + (is_activity || did_nothing ? 0 : job_ms(s, j)) * MS_NS, EV_JOB,
                slot);
     else
         p->round_ns = s->now_ns;
+    if (was_worked && !is_activity)
+        next_in_background(s);
 }
 
 /* ---- starting ---- */
@@ -349,6 +305,17 @@ static void on_answer(void *ctx, void *request, const struct http1_answer *answe
     clients_answered(ctx, request, answer, is_held);
 }
 
+static void *on_stream(void *ctx, void *request, const struct http1_answer *head, bool is_held,
+                       struct listener *listener)
+{
+    return clients_streamed(ctx, request, head, is_held, listener);
+}
+
+static bool stream_send(void *ctx, void *stream, struct shared *piece)
+{
+    return watchers_told(ctx, stream, piece->at, piece->len);
+}
+
 static void respond(void *ctx, uint64_t token, const ks_val *result)
 {
     front_respond(((struct sim *)ctx)->process->front, token, result);
@@ -365,7 +332,7 @@ static void start_inside(struct sim *s)
                                       .log = on_log,
                                       .wake = on_wake,
                                       .respond = respond};
-    vfs_start(&s->disk, mix64(&s->random), env_wall_ms, s);
+    vfs_start(&s->disk, mix64(&s->random), s->env.wall_ms, s);
     if (app_init(&p->app, p->functions, front_builtin, p->why, sizeof p->why) < 0 ||
         routes_init(&p->routes, p->functions, p->why, sizeof p->why) < 0 ||
         settings_init(&p->settings, p->functions, setting_get, s, p->why, sizeof p->why) < 0)
@@ -380,7 +347,9 @@ static void start_inside(struct sim *s)
                                  .env = &s->env,
                                  .partition = p->partition,
                                  .ctx = s,
-                                 .answer = on_answer};
+                                 .answer = on_answer,
+                                 .stream = on_stream,
+                                 .stream_send = stream_send};
     p->front = front_new(&front);
 }
 
@@ -400,6 +369,8 @@ bool process_start(struct sim *s)
     s->stats.starts++;
     p->generation++;
     p->started_ns = s->now_ns;
+    p->evicts = tape_next(s->tape, STREAM_EVICT);
+    s->disk.life = tape_next(s->tape, STREAM_DISK);
     p->why[0] = 0;
     tell(s, "process starts");
     if (!inside(s, start_inside))
@@ -420,29 +391,11 @@ struct process *process_new(struct sim *s, const ks_function *functions)
     p->functions = functions;
     p->round_ns = NEVER_NS;
     s->disk.ctx = s;
-    s->disk.is_tracing = s->is_tracing;
+    s->disk.tracing = s->tracing;
     s->disk.on_call = on_disk_call;
     s->disk.on_slow = on_slow_disk;
-    s->env = (struct env){.self = s,
-                          .wall_ms = env_wall_ms,
-                          .boot_ns = env_boot_ns,
-                          .random = env_random,
-                          .disk_open = env_open,
-                          .disk_close = env_close,
-                          .disk_pread = env_pread,
-                          .disk_pwrite = env_pwrite,
-                          .disk_sync = env_sync,
-                          .disk_size = env_size,
-                          .disk_truncate = env_truncate,
-                          .disk_rename = env_rename,
-                          .disk_unlink = env_unlink,
-                          .disk_mkdir = env_mkdir,
-                          .disk_sync_dir = env_sync_dir,
-                          .disk_list = env_list,
-                          .disk_lock = env_lock,
-                          .submit = env_submit,
-                          .exchange = web_exchange,
-                          .sqlite_vfs = SIM_VFS_NAME};
+    world_init(s);
+    s->env.submit = env_submit;
     return p;
 }
 
@@ -479,6 +432,31 @@ bool process_request(struct sim *s, void *request, const struct http1_request *h
     return true;
 }
 
+static struct listener *listener_now;
+
+static void closed_inside(struct sim *s)
+{
+    front_stream_closed(s->process->front, listener_now);
+}
+
+static void ready_inside(struct sim *s)
+{
+    front_stream_ready(s->process->front, listener_now);
+}
+
+void process_stream_closed(struct sim *s, struct listener *listener)
+{
+    listener_now = listener;
+    (void)inside(s, closed_inside);
+}
+
+void process_stream_ready(struct sim *s, struct listener *listener)
+{
+    listener_now = listener;
+    if (inside(s, ready_inside))
+        s->process->round_ns = s->now_ns;
+}
+
 static bool round_committed;
 
 static void round_inside(struct sim *s)
@@ -489,8 +467,10 @@ static void round_inside(struct sim *s)
         p->round_ns = s->now_ns;
         return;
     }
-    int64_t next_ms = partition_next_ms(p->partition);
-    int64_t wait_ms = next_ms == NEVER_MS ? -1 : next_ms - partition_clock_ms(p->partition);
+    int64_t next_ms = partition_next_ms(p->partition), feeds_ms = front_next_ms(p->front);
+    next_ms = feeds_ms < next_ms ? feeds_ms : next_ms;
+    int64_t now_ms = partition_clock_ms(p->partition);
+    int64_t wait_ms = next_ms == NEVER_MS || next_ms < now_ms ? -1 : next_ms - now_ms;
     if (next_ms == NEVER_MS)
         p->round_ns = NEVER_NS;
     else /* as the host does: a tick later, since both clocks are cut to whole milliseconds */
@@ -501,7 +481,7 @@ bool process_round(struct sim *s)
 {
     struct process *p = s->process;
     s->stats.rounds++;
-    take_time(s, ROUND_NS);
+    world_take_time(s, ROUND_NS);
     p->rounds_now = s->now_ns - p->rounds_now_ns < 1000 * MS_NS ? p->rounds_now + 1 : 0;
     if (!p->rounds_now)
         p->rounds_now_ns = s->now_ns;
@@ -532,7 +512,7 @@ void process_evict(struct sim *s)
 
 static void finish_jobs(struct process *p, bool is_activity)
 {
-    for (size_t i = 0; i < JOBS_MAX; i++) {
+    for (size_t i = 0; i < p->jobs_end; i++) {
         struct job *job = p->jobs[i].job;
         if (!job || p->jobs[i].is_activity != is_activity)
             continue;
@@ -561,13 +541,16 @@ static void close_inside(struct sim *s)
 bool process_close(struct sim *s)
 {
     tell(s, "process closes");
+    watchers_close(s);
     if (!inside(s, close_inside))
         return false;
     s->stats.closes++;
     vfs_end();
     size_t left = heap_count(), bytes = heap_bytes();
     process_forget(s);
+    struct turn before = chaos_process_ends(s);
     disk_process_over(&s->disk);
+    tape_use(s->tape, before);
     clients_cut_off(s);
     if (left)
         violated(s, "memory was left after an orderly end: %zu pieces, %zu bytes", left, bytes);

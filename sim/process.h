@@ -18,8 +18,9 @@ enum death { DEATH_KILLED, DEATH_POWER, DEATH_OWN };
 enum end_where { END_ANYWHERE, END_AT_NAME, END_WHILE_SETTLING };
 
 struct sim_job {
-    struct job *job; /* NULL: this slot is free */
-    bool is_activity, is_worked;
+    struct job *job;                         /* NULL: this slot is free */
+    bool is_activity, is_worked, is_waiting; /* waiting: for those before it */
+    struct turn turn;
     uint64_t order;
 };
 
@@ -38,17 +39,22 @@ struct process {
     struct partition *partition;
     struct front *front;
     uint64_t generation; /* of processes */
+    struct turn evicts;
     int64_t started_ns, entered_ns;
     int64_t round_ns; /* when it wants a round */
     uint64_t rounds_now;
     int64_t rounds_now_ns;
     struct sim_job jobs[JOBS_MAX];
+    size_t jobs_end; /* behind the last that was ever used */
     uint64_t job_order;
     uint32_t ends_in; /* calls of the disk, then it ends; 0: it does not */
     enum end_where ends_where;
     enum death ends_how;
     const ks_function *functions;
 };
+
+/* A crash of ours is a promise broken, too. */
+void process_catch_signals(void);
 
 struct process *process_new(struct sim *s, const ks_function *functions);
 void process_free(struct process *p);
@@ -61,6 +67,9 @@ void process_end(struct sim *s, enum death how);
 bool process_close(struct sim *s);
 /* A request has come. False when the process is not up, or ended. */
 bool process_request(struct sim *s, void *request, const struct http1_request *http);
+/* A stream is gone, or has room again. */
+void process_stream_closed(struct sim *s, struct listener *listener);
+void process_stream_ready(struct sim *s, struct listener *listener);
 /* One pass. False when the process is not up any more. */
 bool process_round(struct sim *s);
 void process_evict(struct sim *s);

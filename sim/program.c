@@ -137,15 +137,27 @@ static int make_statement(struct sim *s, struct program *p)
     return node;
 }
 
+/* Before all the others, which it may not hurt. */
+static void make_fickle(struct program *p)
+{
+    int statement = node_new(p, NODE_TRY), task = node_new(p, NODE_FICKLE);
+    p->nodes[statement].first = task;
+    p->nodes[statement].next = p->first;
+    p->first = statement;
+}
+
 void program_make(struct sim *s, struct program *p, int number)
 {
-    *p = (struct program){.number = number, .first = -1};
+    *p = (struct program){.number = number, .origin = p, .first = -1};
     int *list = &p->first;
     uint32_t statements = 1 + draw(s, 6);
     for (uint32_t i = 0; i < statements; i++)
         list = link_of(p, list, make_statement(s, p));
     p->is_version_1 = once_in(s, 4);
     p->wait_ms = once_in(s, 4) ? 1 + draw(s, 30000) : 0;
+    p->is_fickle = once_in(s, 30) && !s->is_timeless;
+    if (p->is_fickle)
+        make_fickle(p);
 }
 
 static void write_list(const struct program *p, int first, struct buf *out);
@@ -154,7 +166,7 @@ static void write_node(const struct program *p, int node, struct buf *out)
 {
     static const char *const names[] = {"try",  "await", "signal", "later", "note", "lock",
                                         "anew", "call",  "timer",  "event", "ask",  "policy",
-                                        "web",  "sub",   "any",    "all",   "race"};
+                                        "web",  "sub",   "any",    "all",   "race", "fickle"};
     const struct node *n = &p->nodes[node];
     buf_printf(out, "[\"%s\",%lld,%d,%d,%d", names[n->kind], (long long)n->n, n->flags, n->cell,
                n->other);
@@ -183,6 +195,14 @@ static void write_list(const struct program *p, int first, struct buf *out)
 void program_write(const struct program *p, struct buf *out)
 {
     write_list(p, p->first, out);
+}
+
+bool program_begins_anew(const struct program *p)
+{
+    for (int i = p->first; i >= 0; i = p->nodes[i].next)
+        if (p->nodes[i].kind == NODE_ANEW)
+            return true;
+    return false;
 }
 
 bool telling_fails(int64_t n)

@@ -46,7 +46,8 @@ enum node_kind {
     NODE_SUB,
     NODE_ANY,
     NODE_ALL,
-    NODE_RACE
+    NODE_RACE,
+    NODE_FICKLE /* what it asks for depends on what no history has */
 };
 
 /* What the server does that a NODE_WEB asks. */
@@ -69,15 +70,18 @@ struct raised {
 
 struct program {
     int number;
+    struct program *origin; /* whose program it is: its own, or it was restarted under this id */
     struct node nodes[PROGRAM_NODES_MAX];
     int count, first;
     struct raised *raised[EVENT_NAMES];
     size_t raised_count[EVENT_NAMES];
     bool is_version_1;
-    int64_t wait_ms, due_ms; /* of its start */
+    bool is_fickle, has_diverged;             /* by it */
+    bool is_asked, was_asked, has_to_diverge; /* in this pass; committed; it was asked again */
+    int64_t wait_ms, due_ms;                  /* of its start */
     bool is_tentative, is_unknown, is_gone, is_over, is_failed, is_over_tentative;
     bool may_be_terminated, is_terminated, was_managed;
-    size_t rewinds, restarts;
+    size_t rewinds, restarts; /* of all that run this program: see origin */
     bool is_purge_tentative, may_be_purged, is_purged;
     int64_t stage, tentative_stage; /* its status, as seen */
     int64_t stage_before;           /* a trial on a copy of the disk */
@@ -90,6 +94,8 @@ void program_make(struct sim *s, struct program *p, int number);
 void program_write(const struct program *p, struct buf *out);
 /* The number of the call that has to fail a list of statements; -1: none. */
 int64_t program_fails_at(const struct program *p, int first);
+/* Whether it goes on with another input now and then. */
+bool program_begins_anew(const struct program *p);
 /* Whether a telling of this number fails, and leaves no trace. */
 bool telling_fails(int64_t n);
 /* Looks at what it said in the end. Does not return when that cannot be. */

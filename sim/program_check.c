@@ -256,6 +256,13 @@ static void check_task(struct check *c, int node)
     case NODE_LOCK:
         check_lock(c, n);
         return;
+    case NODE_FICKLE:
+        if (!take(c, 't')) {
+            need(c, 'c');
+            if (number(c) != 2 * n->n + 1)
+                wrong(c, "an activity gave something else");
+        }
+        return;
     case NODE_TRY:
     case NODE_AWAIT:
     case NODE_SIGNAL:
@@ -270,6 +277,8 @@ static void check_task(struct check *c, int node)
 /* The k-th that was not canceled has the k-th event. */
 static void check_events(struct check *c)
 {
+    if (c->p->origin != c->p && program_begins_anew(c->p)) /* what it has was raised for another */
+        return;
     for (int name = 0; name < EVENT_NAMES; name++) {
         const struct raised *raised = c->p->raised[name];
         size_t count = c->p->raised_count[name], next = 0;

@@ -103,8 +103,8 @@ void program_check_told(struct sim *s, const struct program *p, const struct cel
     struct told t = {.s = s,
                      .p = p,
                      .cells = cells,
-                     .is_certain = p->is_over && !p->is_terminated,
-                     .most = 1 + p->rewinds + p->restarts};
+                     .is_certain = p->is_over && !p->is_terminated && !p->has_diverged,
+                     .most = 1 + p->origin->rewinds + p->origin->restarts};
     check_list(&t, p->first, true);
 }
 

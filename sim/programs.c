@@ -13,12 +13,14 @@
 #include <xxhash.h>
 
 enum what { WHAT_RUN, WHAT_RAISE, WHAT_LOOK, WHAT_CELL, WHAT_MANAGE, WHAT_TELL };
-enum verb { SUSPEND, RESUME, REWIND, TERMINATE, PURGE, RESTART };
+enum verb { SUSPEND, RESUME, REWIND, TERMINATE, PURGE, RESTART, RESTART_AS };
 enum { PROGRAMS_MAX = 100000 };
 
 struct programs {
     struct program **at;
-    size_t count, cap, first_running;
+    size_t count, cap;
+    bool is_trial;
+    bool is_settled; /* nothing was answered since the last pass */
     int64_t next_event;
     struct {
         int64_t n;
@@ -79,6 +81,25 @@ bool programs_were_restarted(const struct sim *s, int64_t n)
     return s->programs->at[n / PROGRAM_NUMBERS]->restarts > 0;
 }
 
+const char *programs_origin(struct sim *s, const char *id)
+{
+    static char origin[24];
+    size_t number = strtoul(id + 1, NULL, 10);
+    if (number >= s->programs->count)
+        return id;
+    snprintf(origin, sizeof origin, "p%d", s->programs->at[number]->origin->number);
+    return origin;
+}
+
+bool programs_change_their_mind(struct sim *s, int64_t n)
+{
+    struct program *p = s->programs->at[n / PROGRAM_NUMBERS];
+    s->programs->is_settled = false;
+    p->is_asked = true;
+    p->has_to_diverge |= p->was_asked && !s->programs->is_trial;
+    return p->was_asked;
+}
+
 bool programs_ran(struct sim *s, int64_t n, const char *key)
 {
     struct programs *all = s->programs;
@@ -128,6 +149,41 @@ static int pick_program(struct sim *s)
     return (int)(all->count - 1 - draw(s, back));
 }
 
+/* A new one, which is not there before it was asked for. NULL: there are too many. */
+static struct program *program_new(struct sim *s)
+{
+    struct programs *all = s->programs;
+    if (all->count == PROGRAMS_MAX)
+        return NULL;
+    if (all->count == all->cap) {
+        all->cap = all->cap ? all->cap * 2 : 64;
+        all->at = sim_realloc(all->at, all->cap * sizeof all->at[0]);
+    }
+    struct program *p = sim_zalloc(sizeof *p);
+    all->at[all->count++] = p;
+    return p;
+}
+
+/* Under another id it is another program, which has the same statements, with the same numbers. */
+static struct op restart_as(struct sim *s, int program)
+{
+    const struct program *p = s->programs->at[program];
+    struct program *copy = program_new(s);
+    if (!copy)
+        return op_of(WHAT_LOOK, program, 0, false);
+    *copy = (struct program){.number = (int)s->programs->count - 1,
+                             .origin = p->origin,
+                             .count = p->count,
+                             .first = p->first,
+                             .is_version_1 = p->is_version_1,
+                             .is_fickle = p->is_fickle,
+                             .is_gone = true};
+    memcpy(copy->nodes, p->nodes, sizeof copy->nodes);
+    struct op op = op_of(WHAT_MANAGE, program, RESTART_AS, true);
+    op.other = copy->number;
+    return op;
+}
+
 /* What an operator wants. */
 static struct op pick_order(struct sim *s)
 {
@@ -136,7 +192,12 @@ static struct op pick_order(struct sim *s)
     const struct program *p = s->programs->at[program];
     bool is_over = p->is_over && !p->is_over_tentative;
     uint32_t how = is_over ? draw(s, 4) : 0;
-    enum verb verb = how == 3 ? RESTART : how == 2 ? PURGE : verbs[draw(s, 6)];
+    enum verb verb = how == 3                   ? RESTART
+                     : how == 2                 ? PURGE
+                     : how == 1 && p->is_failed ? REWIND
+                                                : verbs[draw(s, 6)];
+    if (verb == RESTART && draw(s, 2))
+        return restart_as(s, program);
     return op_of(WHAT_MANAGE, program, verb, true);
 }
 
@@ -145,17 +206,12 @@ bool programs_pick(struct sim *s, struct op *ret)
     struct programs *all = s->programs;
     uint32_t what = draw(s, 8);
     if (what >= 5 || !all->count) {
-        if (all->count == PROGRAMS_MAX)
+        struct program *p = program_new(s);
+        if (!p)
             return false;
-        if (all->count == all->cap) {
-            all->cap = all->cap ? all->cap * 2 : 64;
-            all->at = sim_realloc(all->at, all->cap * sizeof all->at[0]);
-        }
-        struct program *p = sim_malloc(sizeof *p);
-        program_make(s, p, (int)all->count);
-        p->is_gone = true; /* until it was asked for */
-        all->at[all->count] = p;
-        *ret = op_of(WHAT_RUN, (int)all->count++, 0, true);
+        program_make(s, p, (int)all->count - 1);
+        p->is_gone = true;
+        *ret = op_of(WHAT_RUN, p->number, 0, true);
         s->stats.programs++;
         return true;
     }
@@ -181,7 +237,8 @@ void programs_write(struct sim *s, const struct op *op, char *target, size_t siz
 {
     static const char *const verbs[] =
         {[SUSPEND] = "suspend",     [RESUME] = "resume", [REWIND] = "rewind",
-         [TERMINATE] = "terminate", [PURGE] = "purge",   [RESTART] = "restart"};
+         [TERMINATE] = "terminate", [PURGE] = "purge",   [RESTART] = "restart",
+         [RESTART_AS] = "restart"};
     const struct program *p = op->item == WHAT_RUN ? s->programs->at[op->registry] : NULL;
     switch ((enum what)op->item) {
     case WHAT_RUN:
@@ -191,6 +248,8 @@ void programs_write(struct sim *s, const struct op *op, char *target, size_t siz
         break;
     case WHAT_MANAGE:
         snprintf(target, size, "/api/Manage/%s/p%d", verbs[op->n], op->registry);
+        if (op->n == RESTART_AS)
+            snprintf(target, size, "/api/Manage/restart/p%d?as=p%d", op->registry, op->other);
         break;
     case WHAT_RAISE:
         snprintf(target, size, "/api/Raise/p%d/E%lld?n=%lld", op->registry,
@@ -213,12 +272,23 @@ void programs_write(struct sim *s, const struct op *op, char *target, size_t siz
 static void is_over(struct sim *s, struct program *p)
 {
     int64_t fails_at = program_fails_at(p, p->first);
+    const char *diverged = "FNonDeterminism:";
     p->is_failed = p->output[0] == 'F';
     p->is_terminated = p->output[0] == 'X';
     if (p->is_terminated && !p->may_be_terminated)
         violated(s, "program p%d was terminated by nobody", p->number);
     if (p->is_terminated)
         return;
+    p->has_diverged = p->is_fickle && strncmp(p->output, diverged, strlen(diverged)) == 0;
+    if (p->has_to_diverge && !p->has_diverged && p->origin == p && !p->restarts && !p->rewinds)
+        violated(s, "program p%d asked for something else than before, and went on", p->number);
+    if (p->has_diverged) {
+        PROBE("a program asked for something else than before");
+        if (!strstr(p->output, "TaskScheduled") || !strstr(p->output, "TimerCreated"))
+            violated(s, "program p%d failed, and its end does not say by what: %s", p->number,
+                     p->output);
+        return;
+    }
     if (p->is_failed != (fails_at >= 0) ||
         (p->is_failed &&
          (strncmp(p->output, "FOops:", 6) != 0 || strtoll(p->output + 6, NULL, 10) != fails_at)))
@@ -290,7 +360,7 @@ static void restarted(struct program *p)
 {
     if (p->is_over)
         PROBE("a program was restarted");
-    p->restarts++;
+    p->origin->restarts++;
     p->is_over = false;
     p->stage = 0;
     p->tentative_stage = 0;
@@ -299,6 +369,17 @@ static void restarted(struct program *p)
             p->raised[name][i].is_maybe = true;
     sim_free(p->output);
     p->output = NULL;
+}
+
+static void restarted_as(struct sim *s, struct program *p, int other)
+{
+    struct program *copy = s->programs->at[other];
+    PROBE("a program was restarted under another id");
+    p->origin->restarts++;
+    copy->is_gone = false;
+    copy->is_tentative = true;
+    if (!program_begins_anew(p)) /* else it goes on from where that was */
+        copy->due_ms = partition_now_ms(s->process->partition);
 }
 
 /* Whatever comes of it may have been there before it is known to be. */
@@ -310,9 +391,11 @@ static void managed(struct sim *s, struct program *p, const struct op *op, const
         violated(s, "an operator was answered %d", a->status);
     p->was_managed = true;
     p->may_be_terminated |= op->n == TERMINATE;
-    p->rewinds += op->n == REWIND;
+    p->origin->rewinds += op->n == REWIND;
     if (op->n == RESTART && a->status == 200)
         restarted(p);
+    if (op->n == RESTART_AS && a->status == 200)
+        restarted_as(s, p, op->other);
     if (op->n == PURGE && a->status == 200) {
         p->is_purge_tentative |= p->is_over;
         p->may_be_purged |= !p->is_over; /* it was rewound meanwhile */
@@ -326,34 +409,9 @@ static void managed(struct sim *s, struct program *p, const struct op *op, const
     }
 }
 
-static void cell_has(struct sim *s, int cell, const struct answer *a)
-{
-    struct cells *cells = &s->programs->cells;
-    int64_t sum = strtoll(a->body, NULL, 10), real = 0;
-    const char *at = strchr(a->body, '[');
-    size_t n = 0;
-    while (at && *at != ']') {
-        char *end;
-        int64_t value = strtoll(at + 1, &end, 10);
-        if (end == at + 1)
-            break;
-        if (n == cells->cap[cell]) {
-            cells->cap[cell] = cells->cap[cell] ? cells->cap[cell] * 2 : 64;
-            cells->at[cell] = sim_realloc(cells->at[cell], cells->cap[cell] * sizeof(int64_t));
-        }
-        cells->at[cell][n++] = value;
-        real += value;
-        at = end;
-    }
-    cells->count[cell] = n;
-    tellings_look(s, s->programs->tellings, cells, cell);
-    if (real != sum)
-        violated(s, "cell %d says %lld, and what it was told adds up to %lld", cell, (long long)sum,
-                 (long long)real);
-}
-
 void programs_answer(struct sim *s, const struct op *op, const struct answer *a)
 {
+    s->programs->is_settled = false;
     if ((enum what)op->item == WHAT_TELL) {
         tellings_answered(s, s->programs->tellings, op->n, a);
         return;
@@ -364,7 +422,7 @@ void programs_answer(struct sim *s, const struct op *op, const struct answer *a)
         return;
     }
     if ((enum what)op->item == WHAT_CELL) {
-        cell_has(s, op->registry, a);
+        tellings_cell_has(s, s->programs->tellings, &s->programs->cells, op->registry, a);
         return;
     }
     struct program *p = s->programs->at[op->registry];
@@ -388,6 +446,9 @@ enum verdict { IS_THERE, IS_NOT, IS_UNKNOWN };
 static void settle(struct sim *s, enum verdict verdict)
 {
     struct programs *all = s->programs;
+    if (all->is_settled)
+        return;
+    all->is_settled = true;
     tellings_settle(all->tellings, verdict == IS_THERE);
     for (size_t i = 0; i < all->count; i++) { /* also old ones: operators start and purge them */
         struct program *p = all->at[i];
@@ -410,6 +471,8 @@ static void settle(struct sim *s, enum verdict verdict)
             sim_free(p->output);
             p->output = NULL;
         }
+        p->was_asked |= p->is_asked && verdict == IS_THERE && !all->is_trial;
+        p->is_asked = false;
         p->is_over_tentative = false;
         p->is_purged |= p->is_purge_tentative && verdict == IS_THERE;
         p->may_be_purged |= p->is_purge_tentative && verdict == IS_UNKNOWN;
@@ -447,6 +510,7 @@ bool programs_are_unknown(const struct sim *s)
 void programs_trial(struct sim *s, bool is_begin)
 {
     struct programs *all = s->programs;
+    all->is_trial = is_begin;
     for (size_t i = 0; i < all->count; i++) {
         struct program *p = all->at[i];
         if (is_begin)

@@ -44,6 +44,10 @@ int64_t programs_activity_ms(struct sim *s);
 bool programs_ran(struct sim *s, int64_t n, const char *key);
 /* Whether that program ran more than once from its start: its calls have other keys each time. */
 bool programs_were_restarted(const struct sim *s, int64_t n);
+/* Whether a NODE_FICKLE asks for what it has not asked for before: in a replay, that is. */
+bool programs_change_their_mind(struct sim *s, int64_t n);
+/* Under which id that program was started first. */
+const char *programs_origin(struct sim *s, const char *id);
 /* A cell is told what was not to come before a time. */
 void programs_due(struct sim *s, int64_t due_ms, int64_t now_ms);
 

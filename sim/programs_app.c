@@ -10,6 +10,7 @@
  *     task       := ["call", ...] | ["timer", ...] | ["event", ...] | ["ask", ...]
  *                 | ["policy", ...] | ["web", ...] | ["sub", ..., program]
  *                 | ["any", ..., task ...] | ["all", ...] | ["race", ...]
+ *                 | ["fickle", ...]                      an activity; replayed, a timer
  *     race is an any whose losers are canceled; ... is n, flags, cell, other: see struct node
  *
  * It returns what it saw, as text, a claim for each statement that waits; program_check.c reads it.
@@ -121,6 +122,9 @@ static struct made make(const struct interpreter *i, const ks_val *t)
     if (is_word(t, "call")) {
         bool is_inline = number_at(t, AT_FLAGS) & PROGRAM_INLINE;
         made.task = ks_call(o, is_inline ? "WorkInline" : "Work", t);
+    } else if (is_word(t, "fickle")) {
+        bool is_timer = programs_change_their_mind(the_sim, number_at(t, AT_N));
+        made.task = is_timer ? ks_timer(o, o->now_ms + 1) : ks_call(o, "Work", t);
     } else if (is_word(t, "timer")) {
         made.task = ks_timer(o, o->now_ms + number_at(t, AT_N));
     } else if (is_word(t, "event")) {
@@ -202,7 +206,7 @@ static void claim(struct interpreter *i, const ks_val *t, const struct made *mad
         for (size_t k = AT_CHILDREN; k < ks_len(t); k++)
             claim(i, ks_at(t, k), &made->children[k - AT_CHILDREN]);
         say(i, ")");
-    } else if (is_word(t, "timer")) {
+    } else if (is_word(t, "timer") || (is_word(t, "fickle") && ks_type_of(result) != KS_INTEGER)) {
         say(i, "t");
     } else if (is_word(t, "web")) {
         say(i, ks_format(mem, "w%s", ks_text(ks_get(result, "body"))));
@@ -305,7 +309,7 @@ static const char *look_round(const ks_orch *o, const char *version, const ks_va
                                                                           : "its parent is another";
     if (o->parent_id)
         return "it has a parent";
-    if (strcmp(ks_text(ks_get(o->tags, "id")), o->id) != 0)
+    if (strcmp(ks_text(ks_get(o->tags, "id")), programs_origin(the_sim, o->id)) != 0)
         return "its tags are another's";
     if (strcmp(ks_text(ks_get(o->tags, "version")), version) != 0)
         return "it was to be of another version";
@@ -451,7 +455,7 @@ static int web_manage(ks_http *h)
     else if (strcmp(verb, "purge") == 0)
         ks_purge(h->out, id, true);
     else if (strcmp(verb, "restart") == 0)
-        ks_restart(h->out, id, NULL);
+        ks_restart(h->out, id, ks_query(h, "as") ? ks_text(ks_query(h, "as")) : NULL);
     else
         ks_rewind(h->out, id, -1, "once more");
     return ks_reply_empty(h, 200);

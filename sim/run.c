@@ -7,6 +7,7 @@
 #include "sim/heap.h"
 #include "sim/model.h"
 #include "sim/programs.h"
+#include "sim/watchers.h"
 #include "sim/web.h"
 
 #include <stdarg.h>
@@ -20,6 +21,11 @@ struct sim *the_sim;
 
 /* ---- the story ---- */
 
+static void print_line(const struct sim *s, const char *what, const char *line)
+{
+    printf("%12.3f %s%s\n", (double)s->now_ns / 1e9, what, line);
+}
+
 void tell(struct sim *s, const char *format, ...)
 {
     char line[1024];
@@ -30,8 +36,13 @@ void tell(struct sim *s, const char *format, ...)
     if (len >= (int)sizeof line)
         len = sizeof line - 1;
     s->hash = XXH3_64bits_withSeed(line, (size_t)len, s->hash + (uint64_t)s->now_ns);
-    if (s->is_tracing)
-        printf("%12.3f %s\n", (double)s->now_ns / 1e9, line);
+    if (s->tracing == TRACE_NONE)
+        return;
+    s->aside[0] = 0;
+    if (s->is_aside && s->tracing == TRACE_SHORT)
+        snprintf(s->aside, sizeof s->aside, "%s", line);
+    else
+        print_line(s, "", line);
 }
 
 void run_over(struct sim *s)
@@ -46,8 +57,10 @@ void violated(struct sim *s, const char *format, ...)
     va_start(args, format);
     vsnprintf(s->violation, sizeof s->violation, format, args);
     va_end(args);
-    if (s->is_tracing)
-        printf("%12.3f VIOLATED: %s\n", (double)s->now_ns / 1e9, s->violation);
+    if (s->tracing && s->aside[0])
+        print_line(s, "", s->aside);
+    if (s->tracing)
+        print_line(s, "VIOLATED: ", s->violation);
     heap_leave();
     longjmp(s->end, 1);
 }
@@ -140,6 +153,9 @@ static void happen(struct sim *s, const struct sim_event *e)
     case EV_JOB:
         process_job(s, e->who);
         return;
+    case EV_WATCHER:
+        watchers_ready(s, e->who);
+        return;
     case EV_CRASH:
     case EV_FAULT:
     case EV_START:
@@ -147,6 +163,14 @@ static void happen(struct sim *s, const struct sim_event *e)
         chaos_happens(s, e);
         return;
     }
+}
+
+static bool evicts_now(struct sim *s)
+{
+    struct turn before = tape_use(s->tape, s->process->evicts);
+    bool evicts = once_in(s, s->swarm.evict_once_in);
+    tape_use(s->tape, before);
+    return evicts;
 }
 
 static void loop(struct sim *s, int64_t until_ns)
@@ -164,7 +188,7 @@ static void loop(struct sim *s, int64_t until_ns)
         if (next_ns > s->now_ns)
             s->now_ns = next_ns;
         if (is_round) {
-            if (process_round(s) && once_in(s, s->swarm.evict_once_in))
+            if (process_round(s) && evicts_now(s))
                 process_evict(s);
         } else {
             struct sim_event e = event_take(s);
@@ -190,6 +214,7 @@ static void in_the_end(struct sim *s)
     if (s->process->is_up)
         process_end(s, DEATH_KILLED); /* activities that never answer are asked again */
     start_for_sure(s);
+    watchers_return(s);
     loop(s, s->now_ns + (s->swarm.open_ms + 900000) * MS_NS);
     for (int i = 0; i < 40 && programs_nudge(s); i++)
         loop(s, s->now_ns + 800000 * MS_NS);
@@ -199,6 +224,7 @@ static void in_the_end(struct sim *s)
     model_audit(s, true);
     programs_audit(s);
     model_end(s);
+    watchers_end(s);
     programs_end(s);
     if (!process_close(s))
         violated(s, "it did not end when it was told to");
@@ -244,6 +270,7 @@ static void sim_free_all(struct sim *s)
     process_free(s->process);
     clients_free(s->clients);
     programs_free(s->programs);
+    watchers_free(s->watchers);
     model_free(s->model);
     chaos_free(s->chaos);
     web_free(s->web);
@@ -252,7 +279,7 @@ static void sim_free_all(struct sim *s)
     sim_free(s);
 }
 
-void run_once(const struct run_options *options, struct run_result *ret)
+static void run_once(const struct run_options *options, struct run_result *ret)
 {
     struct sim *s = sim_zalloc(sizeof *s);
     the_sim = s;
@@ -260,16 +287,16 @@ void run_once(const struct run_options *options, struct run_result *ret)
     s->random = options->seed ^ 0x5bd1e995;
     s->random_ids = ~s->random;
     s->now_ns = 1000 * MS_NS;
-    s->is_tracing = options->is_tracing;
+    s->tracing = options->tracing;
+    s->tape = options->tape ? options->tape : tape_new(options->seed);
     if (options->tape)
-        tape_replay(&s->tape, options->tape, options->tape_len);
-    else
-        tape_init(&s->tape, options->seed);
-    disk_init(&s->disk, &s->tape);
+        tape_replay(s->tape);
+    disk_init(&s->disk, s->tape);
     s->process = process_new(s, sim_functions());
     s->clients = clients_new(s);
     s->model = model_new(s);
     s->programs = programs_new(s);
+    s->watchers = watchers_new(s);
     s->chaos = chaos_new(s);
     s->web = web_new(s);
     disk_mkdir(&s->disk, "/data");
@@ -280,11 +307,27 @@ void run_once(const struct run_options *options, struct run_result *ret)
                                .stats = s->stats};
     ret->stats.simulated_ns = s->now_ns;
     memcpy(ret->violation, s->violation, sizeof ret->violation);
-    if (!options->tape) {
-        ret->tape = s->tape.at;
-        ret->tape_len = s->tape.len;
-        s->tape = (struct tape){0};
-    }
+    if (!options->tape)
+        ret->tape = s->tape;
     sim_free_all(s);
     the_sim = NULL;
+}
+
+void run(const struct run_options *options, struct run_result *ret)
+{
+    struct run_options try = *options;
+    struct run_result second;
+    try.twin = options->twin ? TWIN_RESIDENT : TWIN_NONE;
+    run_once(&try, ret);
+    if (ret->violation[0] || (options->is_once && !options->twin))
+        return;
+    try.tracing = options->twin ? options->tracing : TRACE_NONE;
+    try.twin = options->twin ? TWIN_REPLAYED : TWIN_NONE;
+    run_once(&try, &second);
+    if (second.hash != ret->hash)
+        snprintf(ret->violation, sizeof ret->violation,
+                 "two runs of one seed%s differ: %016llx and %016llx %.900s",
+                 options->twin ? ", resident and replayed," : "", (unsigned long long)ret->hash,
+                 (unsigned long long)second.hash, second.violation);
+    tape_free(options->tape ? NULL : second.tape);
 }

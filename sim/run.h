@@ -11,20 +11,21 @@ enum twin { TWIN_NONE, TWIN_RESIDENT, TWIN_REPLAYED };
 struct run_options {
     uint64_t seed;
     double hours;
-    bool is_tracing;
+    enum trace_level tracing;
+    bool is_once;
     enum twin twin;
-    uint32_t *tape; /* NULL: the seed's own */
-    size_t tape_len;
+    struct tape *tape; /* NULL: the seed's own */
 };
 
 struct run_result {
     uint64_t hash;
     struct sim_stats stats;
-    uint32_t *tape; /* what was drawn; the caller frees it by sim_free() */
-    size_t tape_len;
+    struct tape *tape;    /* what was drawn of a seed; the caller's */
     char violation[2048]; /* "": all was as promised */
 };
 
-void run_once(const struct run_options *options, struct run_result *ret);
+/* Once; or, unless is_once, twice, and the two may not differ. What was drawn, and statistics, are
+ * of the first. */
+void run(const struct run_options *options, struct run_result *ret);
 
 #endif

@@ -1,20 +1,19 @@
 /* shrink.h - a failing tape made short and dull
  *
- * Each try runs in a process of its own, since a failure may be an assertion or an endless loop. A
- * tape is better when it still fails and is shorter, or has more zeros. First the shortest prefix
- * is looked for, then ever smaller pieces are made zero, until the time is up.
+ * A tape is better when it still fails, and is the same but for something less: fewer hours, an
+ * option of the swarm that is dull, a client that never comes, a crash that is none, a program with
+ * a statement less, a number that is nearer to 0. What takes most out is tried first, and all again
+ * as long as something helps and there is time.
+ *
+ * Each try runs in a process of its own. What a run that fails did not come to draw is dropped.
  */
 #ifndef SIM_SHRINK_H
 #define SIM_SHRINK_H
 
 #include "sim/run.h"
 
-/* Sets options->tape to a better one (which is the caller's). */
-void shrink(struct run_options *options, double seconds);
-
-/* A tape in a file: "seed N hours H why", then the draws, runs of zeros as "0xN". Without any, it
- * is the seed's own: it says less, since it changes with whatever draws. */
-bool tape_save(const char *path, const struct run_options *options, const char *why);
-bool tape_load(const char *path, struct run_options *ret);
+/* Of a tape that fails; sets options->tape to a better one, and frees the one there was. How many
+ * it tried. */
+size_t shrink(struct run_options *options, double seconds);
 
 #endif

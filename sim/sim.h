@@ -3,13 +3,14 @@
  * The real core, journal, checkpoint, partition and front run here unchanged. What they know of the
  * world they know through struct env, and that is ours:
  *
- *     tape.h      every decision, from one source       vfs.h      SQLite on our disk
+ *     tape.h      every decision, each from its source  vfs.h      SQLite on our disk
  *     disk.h      a disk that forgets, tears, fails     heap.h     memory that dies with the
  *     process.h   the simulated process: start,                    process
  *                 rounds, jobs, every way to end        clients.h  who asks for what
  *     chaos.h     what breaks, and when                 model.h    what was promised: the oracle
  *     programs.h  random orchestrations, their oracle   web.h      servers that they ask
  *     damage.h    what becomes of it at rest            probe.h    rare places were reached
+ *     world.h     its clock, disk and randomness        watchers.h who watches what changes
  *     run.h       one run, from seed to verdict
  *     shrink.h    a failing tape made short
  *
@@ -50,7 +51,16 @@ struct swarm {
     struct journal_options options;
 };
 
-enum event_kind { EV_CLIENT, EV_ARRIVE, EV_JOB, EV_CRASH, EV_FAULT, EV_START, EV_FAULT_OVER };
+enum event_kind {
+    EV_CLIENT,
+    EV_ARRIVE,
+    EV_JOB,
+    EV_CRASH,
+    EV_FAULT,
+    EV_START,
+    EV_FAULT_OVER,
+    EV_WATCHER
+};
 
 struct sim_event {
     int64_t ns;
@@ -67,10 +77,12 @@ struct sim_stats {
 
 struct sim {
     uint64_t seed;
-    struct tape tape;
+    struct tape *tape;
     struct swarm swarm;
-    bool is_tracing;
-    bool is_calm;     /* faults are over */
+    enum trace_level tracing; /* SHORT: without what is asked only to see that all is well */
+    bool is_aside;            /* what is told is of no importance, unless it is the last */
+    char aside[1024];         /* the last such line; "": what came after it was told */
+    bool is_calm;             /* faults are over */
     bool is_timeless; /* work takes no time, so that more or less of it makes no difference */
     uint64_t hash;
     uint64_t random, random_ids; /* salts and seeds; ids */
@@ -88,6 +100,7 @@ struct sim {
     struct clients *clients;
     struct model *model;
     struct programs *programs;
+    struct watchers *watchers;
     struct chaos *chaos;
     struct web *web;
 
@@ -107,11 +120,11 @@ void sim_forget(struct sim *s, enum event_kind kind);
 
 static inline uint32_t draw(struct sim *s, uint32_t below)
 {
-    return tape_draw(&s->tape, below);
+    return tape_draw(s->tape, below);
 }
 static inline bool once_in(struct sim *s, uint32_t times)
 {
-    return tape_once_in(&s->tape, times);
+    return tape_once_in(s->tape, times);
 }
 
 /* A line of the story: told when tracing, always part of the hash. */

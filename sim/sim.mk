@@ -2,7 +2,7 @@
 # sim-soak` goes on until a seed fails, `make sim-mutants` proves that it finds bugs.
 SIM_SOURCES := $(wildcard sim/*.c)
 SIM_OBJECTS = $(SIM_SOURCES:sim/%.c=$(B)/sim-objects/%.o)
-SIM_WRAPPED = malloc calloc realloc free mmap munmap die _exit
+SIM_WRAPPED = malloc calloc realloc free mmap munmap die _exit __assert_fail
 SIM = build/release/sim
 SIM_RUNS = "$(SIM) --seeds 200 --probes" "$(SIM) --twins --seeds 60" "$(SIM) --tapes sim/tapes"
 comma := ,

@@ -4,6 +4,7 @@
 #include "sim/heap.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 enum state { ASKED, TENTATIVE, ANSWERED };
 
@@ -65,7 +66,7 @@ void tellings_settle(struct tellings *t, bool is_committed)
             t->at[i].state = is_committed ? ANSWERED : ASKED;
 }
 
-void tellings_look(struct sim *s, const struct tellings *t, const struct cells *cells, int cell)
+static void look(struct sim *s, const struct tellings *t, const struct cells *cells, int cell)
 {
     for (size_t i = 0; i < t->count; i++) {
         const struct telling *telling = &t->at[i];
@@ -78,10 +79,36 @@ void tellings_look(struct sim *s, const struct tellings *t, const struct cells *
     }
 }
 
+void tellings_cell_has(struct sim *s, const struct tellings *t, struct cells *cells, int cell,
+                       const struct answer *a)
+{
+    int64_t sum = strtoll(a->body, NULL, 10), real = 0;
+    const char *at = strchr(a->body, '[');
+    size_t n = 0;
+    while (at && *at != ']') {
+        char *end;
+        int64_t value = strtoll(at + 1, &end, 10);
+        if (end == at + 1)
+            break;
+        if (n == cells->cap[cell]) {
+            cells->cap[cell] = cells->cap[cell] ? cells->cap[cell] * 2 : 64;
+            cells->at[cell] = sim_realloc(cells->at[cell], cells->cap[cell] * sizeof(int64_t));
+        }
+        cells->at[cell][n++] = value;
+        real += value;
+        at = end;
+    }
+    cells->count[cell] = n;
+    look(s, t, cells, cell);
+    if (real != sum)
+        violated(s, "cell %d says %lld, and what it was told adds up to %lld", cell, (long long)sum,
+                 (long long)real);
+}
+
 void tellings_end(struct sim *s, const struct tellings *t, const struct cells *cells)
 {
     for (int cell = 0; cell < CELLS; cell++)
-        tellings_look(s, t, cells, cell);
+        look(s, t, cells, cell);
     for (size_t i = 0; i < t->count; i++)
         program_check_told_once(s, cells, t->at[i].cell, OF_CLIENTS + (int64_t)i);
 }

@@ -20,8 +20,9 @@ int64_t tellings_add(struct tellings *t, int cell);
 void tellings_answered(struct sim *s, struct tellings *t, int64_t n, const struct answer *a);
 /* The pass was committed, or who knows. */
 void tellings_settle(struct tellings *t, bool is_committed);
-/* What was answered, against what a cell has at any time. */
-void tellings_look(struct sim *s, const struct tellings *t, const struct cells *cells, int cell);
+/* What a cell answers that it has: it is kept, and what was answered before has to be in it. */
+void tellings_cell_has(struct sim *s, const struct tellings *t, struct cells *cells, int cell,
+                       const struct answer *a);
 /* When everything came to its end. */
 void tellings_end(struct sim *s, const struct tellings *t, const struct cells *cells);
 

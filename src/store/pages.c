@@ -18,7 +18,7 @@ struct page_file {
     sqlite3_file *real;
 };
 
-enum { SYNC_BYTES = 4 << 20 };
+enum { SYNC_BYTES = 1 << 20 };
 enum { VERIFY_BYTES = 64 * PAGE_BYTES, PAGE_DATA_BYTES = PAGE_BYTES - PAGE_RESERVED_BYTES };
 
 /* SQLite never writes the page at this offset, where its locks are. */
