@@ -2,8 +2,8 @@
  *
  *     crash_loop [--rounds N] [--clients C] [--seed S] [--registry PATH]
  *
- * A round: clients on threads ask whatever comes to their mind; in some the process is stopped for a
- * while (SIGSTOP), which must cost nobody an answer. At a random moment it is ended, mostly by
+ * A round: clients on threads ask whatever comes to their mind; in some the process is stopped for
+ * a while (SIGSTOP), which must cost nobody an answer. At a random moment it is ended, mostly by
  * SIGKILL, now and then by SIGTERM; it is started on the same folder, sometimes killed while it
  * recovers, and all that was touched is looked at. In some rounds registries stay open for a second
  * only, and the process is stopped or down while that passes. What must hold is in crash_model.h.

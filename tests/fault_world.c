@@ -108,6 +108,12 @@ static bool is_of_the_watchdog(const char *line)
     return strstr(line, "held the partition");
 }
 
+/* Of die(): the process is about to end. */
+static bool is_last_word(const char *line)
+{
+    return strncmp(line, "keepsake: ", 10) == 0;
+}
+
 /* The last line that it said by itself: behind its list of functions all are of that kind. */
 static void read_said(const struct life *l, char *ret, size_t size)
 {
@@ -118,7 +124,7 @@ static void read_said(const struct life *l, char *ret, size_t size)
         return;
     fseek(file, l->said_from, SEEK_SET);
     while (fgets(line, sizeof line, file))
-        if ((line[0] == '[' && !is_of_the_watchdog(line)) || strncmp(line, "keepsake: ", 10) == 0 ||
+        if ((line[0] == '[' && !is_of_the_watchdog(line)) || is_last_word(line) ||
             strncmp(line, "registry: ", 10) == 0)
             snprintf(ret, size, "%.*s", (int)strcspn(line, "\n"), line);
     fclose(file);
@@ -326,6 +332,10 @@ static void judge(struct life *l, const struct hammers *h, struct observed *ret)
         return;
     }
     read_said(l, ret->said, sizeof ret->said);
+    if (is_last_word(ret->said)) {
+        take_end(l, ret);
+        return;
+    }
     if (h->refused) {
         ret->outcome = strstr(h->refusal, "\"detail\":\"") ? NOT_NOW : BROKEN;
         snprintf(ret->said, sizeof ret->said, "%s", h->refusal);

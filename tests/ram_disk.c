@@ -463,15 +463,21 @@ void ram_disk_take_memory(void)
 
 /* ---- SQLite: the VFS ---- */
 
+/* As unix does: what cannot be opened for writing is opened for reading. */
 static int vfs_open(sqlite3_vfs *vfs, sqlite3_filename name, sqlite3_file *file, int flags,
                     int *ret_flags)
 {
     struct vfs_file *f = (struct vfs_file *)file;
     enum disk_open how = flags & SQLITE_OPEN_CREATE ? DISK_WRITE_CREATE : DISK_WRITE;
+    const char *path = name ? name : "nameless";
     (void)vfs;
     *f = (struct vfs_file){.is_deleted_on_close = flags & SQLITE_OPEN_DELETEONCLOSE};
-    if (disk_open(sqlite_disk, name ? name : "nameless", how, &f->number) < 0)
-        return SQLITE_CANTOPEN;
+    if (disk_open(sqlite_disk, path, how, &f->number) < 0) {
+        if (disk_open(sqlite_disk, path, DISK_READ, &f->number) < 0)
+            return SQLITE_CANTOPEN;
+        flags &= ~(SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE);
+        flags |= SQLITE_OPEN_READONLY;
+    }
     f->file.pMethods = &methods;
     if (ret_flags)
         *ret_flags = flags;

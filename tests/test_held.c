@@ -1,8 +1,8 @@
-/* A real process that does not get on: stopped from outside (SIGSTOP, as by a suspended machine), or
- * held by a function that never returns. For the latter this program is its own service.
+/* A real process that does not get on: stopped from outside (SIGSTOP), or held by a function that
+ * never returns. For the latter this program is its own service.
  *
- * Nothing here waits for a fixed while: what is due has passed when the clock says so, and a function
- * that is going to spin says that first. */
+ * Nothing here waits for a fixed while: what is due has passed when the clock says so, and a
+ * function that is going to spin says that first. */
 #include "contract.h"
 #include "keepsake.h"
 

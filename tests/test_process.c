@@ -238,6 +238,22 @@ static void sigint_ends_cleanly_and_all_is_there_again(void **state)
     expect_kept(*state, SIGINT, 0);
 }
 
+/* As from whoever has no patience, at every moment of the end. */
+static void however_often_sigterm_comes_it_ends_cleanly(void **state)
+{
+    enum { ENDS = 20, SIGNALS_MAX = 1000000 };
+    struct world *w = *state;
+    char id[ID_SIZE];
+    for (int i = 0; i < ENDS; i++) {
+        open_registry(w, id);
+        for (int k = 0; k < SIGNALS_MAX && !service_has_ended(&w->service); k++)
+            kill(w->service.pid, SIGTERM);
+        end(w, SIGTERM, 0);
+        start(w, NULL);
+    }
+    expect_stats(w, ENDS, 0, ENDS, 0);
+}
+
 static void all_is_there_again_after_kill_9(void **state)
 {
     expect_kept(*state, SIGKILL, 128 + SIGKILL);
@@ -399,6 +415,7 @@ int main(void)
         STOPPED(a_folder_that_is_a_file_is_refused),
         STOPPED(a_folder_that_cannot_be_written_is_refused),
         TEST(sigterm_ends_cleanly_and_all_is_there_again),
+        TEST(however_often_sigterm_comes_it_ends_cleanly),
         TEST(sigint_ends_cleanly_and_all_is_there_again),
         TEST(all_is_there_again_after_kill_9),
         TEST(an_empty_folder_survives_kill_9),

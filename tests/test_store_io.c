@@ -281,6 +281,21 @@ static int live_without_a_mark(struct run *r)
     return result;
 }
 
+/* Whatever failed while it was opened: when it is open, it saves. */
+static int live_reopened(struct run *r)
+{
+    int64_t fail_at = fail_nowhere(r);
+    make_folder(r, 5, NULL);
+    fail_from_here(r, fail_at);
+    int result = open_it(r);
+    r->disk.fail_at = 0;
+    if (result < 0)
+        return result;
+    expect(r, commit_some(r, 2) == 0, "does not commit", r->world.why);
+    expect(r, world_close(&r->world) == 0, "does not save", r->world.why);
+    return open_it(r);
+}
+
 /* A save of more than is written before a sync, and what follows it. */
 static int live_large(struct run *r)
 {
@@ -381,7 +396,7 @@ enum { IS_SLOW = false };
 static int64_t pace(const struct ram_disk *fault, int (*life)(struct run *r))
 {
     if (fault->error == ENOMEM)
-        return life == live && !fault->is_lasting ? 5 : 61;
+        return life == live && !fault->is_lasting ? 5 : life == live_older ? 11 : 61;
     bool is_alike = life == live_many || (life == live_with_a_tail && IS_SLOW);
     return is_alike && fault->fail_at > 40 ? 13 : 1;
 }
@@ -459,6 +474,13 @@ static void a_second_error_soon_after_the_first_loses_nothing(void **state)
     (void)state;
     for (int64_t after = 1; after <= SOON; after++)
         survives_all_of((struct ram_disk){.error = EIO, .also_after = after}, live_without_a_mark);
+}
+
+static void an_error_while_it_is_opened_is_over_when_it_is_open(void **state)
+{
+    (void)state;
+    survives_all_of((struct ram_disk){.error = EIO}, live_reopened);
+    survives_all_of((struct ram_disk){.error = ENOSPC}, live_reopened);
 }
 
 static void a_checkpoint_that_others_lock_loses_nothing(void **state)
@@ -639,6 +661,7 @@ int main(void)
         cmocka_unit_test(an_error_while_an_older_folder_is_brought_up_to_date_loses_nothing),
         cmocka_unit_test(an_error_while_the_last_record_is_written_again_loses_nothing),
         cmocka_unit_test(a_second_error_soon_after_the_first_loses_nothing),
+        cmocka_unit_test(an_error_while_it_is_opened_is_over_when_it_is_open),
         cmocka_unit_test(a_checkpoint_that_others_lock_loses_nothing),
         cmocka_unit_test(a_lock_that_cannot_be_let_go_loses_nothing),
         cmocka_unit_test(a_sync_of_a_save_that_fails_ends_the_process),

@@ -1,5 +1,7 @@
 #include "base/doc.h"
 
+#include "base/prefetch.h"
+
 #include <assert.h>
 #include <stdlib.h>
 
@@ -36,32 +38,29 @@ static void ask_for_member(const struct val_member *member, unsigned stage)
 {
     const ks_val *val = member->val;
     if (stage == 2) {
-        __builtin_prefetch(member->key);
-        __builtin_prefetch(val);
+        prefetch(member->key, 1);
+        prefetch(val, sizeof *val);
     } else if (val->type == KS_ARRAY && val->items) {
-        __builtin_prefetch(val->items);
-        __builtin_prefetch(&val->items->at[val->len]);
+        prefetch(val->items, 1);
+        prefetch(&val->items->at[val->len], 1);
     }
 }
 
 void doc_look_ahead(const struct doc *d, unsigned stage)
 {
-    enum { LINE_BYTES = 64, MEMBERS_MAX = 8 };
+    enum { MEMBERS_MAX = 8 };
+    const ks_val *root = d->root;
     if (stage == 0) {
-        __builtin_prefetch(d->root);
-        __builtin_prefetch(d->mem.at);
-        return;
+        prefetch(root, sizeof *root);
+        prefetch(d->mem.at, 1);
     }
-    if (d->root->type != KS_OBJECT || !d->root->len)
+    if (stage == 0 || root->type != KS_OBJECT || !root->len)
         return;
-    const struct val_members *m = d->root->members;
-    uint32_t count = d->root->len < MEMBERS_MAX ? d->root->len : MEMBERS_MAX;
-    if (stage == 1) {
-        for (const char *at = (const char *)m; at < (const char *)&m->at[count]; at += LINE_BYTES)
-            __builtin_prefetch(at);
-        return;
-    }
-    for (uint32_t i = 0; i < count; i++)
+    const struct val_members *m = root->members;
+    uint32_t count = root->len < MEMBERS_MAX ? root->len : MEMBERS_MAX;
+    if (stage == 1)
+        prefetch(m, sizeof *m + count * sizeof m->at[0]);
+    for (uint32_t i = 0; stage > 1 && i < count; i++)
         ask_for_member(&m->at[i], stage);
 }
 

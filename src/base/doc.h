@@ -56,7 +56,7 @@ void doc_init(struct doc *d);
 void doc_free(struct doc *d);
 
 /* It is going to be patched: asks for the lines of the cache that this takes, in stages, each of
- * which reads what the one before has asked for. With many documents in turns they come together. */
+ * which reads what the one before has asked for. Those of many, in turns, come at once. */
 enum { DOC_AHEAD_STAGES = 4 };
 void doc_look_ahead(const struct doc *d, unsigned stage);
 

@@ -119,17 +119,14 @@ bool entity_id_parts(struct str id, struct str *ret_name, struct str *ret_key)
 
 /* ---- what may be sent ---- */
 
-static bool is_good_byte(char c)
-{
-    return (uint8_t)c >= 0x20 && c != 0x7F && c != '/' && c != '\\' && c != '#' && c != '?';
-}
-
 static bool has_only_good_bytes(struct str s)
 {
+    static const bool is_bad[256] = {[0 ... 0x1F] = true, [0x7F] = true, ['/'] = true,
+                                     ['\\'] = true,       ['#'] = true,  ['?'] = true};
+    bool has_bad = false;
     for (size_t i = 0; i < s.len; i++)
-        if (!is_good_byte(s.at[i]))
-            return false;
-    return utf8_is_valid(s);
+        has_bad |= is_bad[(uint8_t)s.at[i]];
+    return !has_bad && utf8_is_valid(s);
 }
 
 static bool is_about_entity(enum message_type type)

@@ -1,6 +1,7 @@
 #include "core/table.h"
 
 #include "base/die.h"
+#include "base/prefetch.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -100,7 +101,7 @@ static void grow(struct table *t)
     }
     for (int i = 0; i < MOVES_AN_INSERTION && t->old_by_id; i++) {
         move_chain(t, t->moved++);
-        __builtin_prefetch(t->old_by_id[(t->moved + MOVES_AHEAD) & t->old_mask]);
+        prefetch(t->old_by_id[(t->moved + MOVES_AHEAD) & t->old_mask], 1);
         if (t->moved > t->old_mask) {
             free(t->old_by_id);
             free(t->old_by_uid);
@@ -120,13 +121,10 @@ struct instance *table_find(struct table *t, struct str id)
     return inst;
 }
 
-enum { CACHE_LINE_BYTES = 64 };
-
-/* With the line behind it, where its id goes on, and its name. */
+/* With its id and name, or most of them. */
 static void ask_for(const struct instance *inst)
 {
-    for (size_t at = 0; inst && at <= sizeof *inst + CACHE_LINE_BYTES; at += CACHE_LINE_BYTES)
-        __builtin_prefetch((const char *)inst + at);
+    prefetch(inst, sizeof *inst + 80);
 }
 
 /* Each loop reads only what the one before it has asked for. */
@@ -136,7 +134,7 @@ void table_look_ahead(struct table *t, const struct str *keys, size_t count)
     assert(count <= TABLE_AHEAD_MAX);
     for (size_t i = 0; i < count; i++) {
         chains[i] = id_chain(t, id_hash(t, keys[i]));
-        __builtin_prefetch(chains[i]);
+        prefetch(chains[i], sizeof *chains[i]);
     }
     for (size_t i = 0; i < count; i++) {
         ahead[i] = *chains[i];

@@ -36,8 +36,8 @@ void table_free(struct table *t);
 struct instance *table_find(struct table *t, struct str id);
 struct instance *table_find_uid(struct table *t, uint64_t uid);
 /* Somebody is going to look for what has these ids or keys, an orchestration and an entity each,
- * and to patch the entity. The lines of the cache that this takes are asked for now: those of all of
- * them come at the same time. */
+ * and to patch the entity. The lines of the cache that this takes are asked for now: those of all
+ * come at the same time. */
 enum { TABLE_AHEAD_MAX = 32 };
 void table_look_ahead(struct table *t, const struct str *keys, size_t count);
 /* Adds one that is not there yet; it counts as clean. */

@@ -120,11 +120,11 @@ static int hex_digit(char c)
     return -1;
 }
 
-/* Percent-decodes; in a query a plus is a blank. False when an escape is none. */
-static bool decode(struct str *s, bool is_query, ks_arena *mem)
+/* Percent-decodes a piece of a copy, in its place, and ends it with NUL, over its separator or the
+ * copy's own; in a query a plus is a blank. False when an escape is none. */
+static bool decode(struct str *s, bool is_query)
 {
-    char *out = arena_strndup(mem, s->at, s->len);
-    char *end = out + s->len;
+    char *out = (char *)(uintptr_t)s->at, *end = out + s->len;
     for (char *plus = out; is_query && (plus = memchr(plus, '+', (size_t)(end - plus)));)
         *plus = ' ';
     char *to = memchr(out, '%', s->len);
@@ -140,18 +140,18 @@ static bool decode(struct str *s, bool is_query, ks_arena *mem)
         }
         to++;
     }
-    if (to)
-        *to = 0;
-    *s = (struct str){out, to ? (size_t)(to - out) : s->len};
+    if (!to)
+        to = end;
+    *to = 0;
+    s->len = (size_t)(to - out);
     return true;
 }
 
 static int parse_path(struct target *t, struct str path, ks_arena *mem, const char **ret_why)
 {
     struct str piece, rest = path;
-    t->path = path;
-    if (!decode(&t->path, false, mem) || memchr(t->path.at, 0, t->path.len) ||
-        !utf8_is_valid(t->path)) {
+    t->path = (struct str){arena_strndup(mem, path.at, path.len), path.len};
+    if (!decode(&t->path, false) || memchr(t->path.at, 0, t->path.len) || !utf8_is_valid(t->path)) {
         *ret_why = "The path has an escape that is none, %00, or bytes that are not UTF-8.";
         return -1;
     }
@@ -161,7 +161,7 @@ static int parse_path(struct target *t, struct str path, ks_arena *mem, const ch
             break; /* a slash at the end */
         if (t->segment_count > ROUTE_SEGMENTS_MAX + 1)
             break; /* longer than any route: it matches none */
-        decode(&piece, false, mem);
+        decode(&piece, false);
         if (memchr(piece.at, '/', piece.len)) {
             *ret_why = "The path has a slash that is escaped (%2F); none of ours has.";
             return -1;
@@ -171,7 +171,7 @@ static int parse_path(struct target *t, struct str path, ks_arena *mem, const ch
     return 0;
 }
 
-static int parse_query(struct target *t, struct str query, ks_arena *mem, const char **ret_why)
+static int parse_query(struct target *t, struct str query, const char **ret_why)
 {
     struct str piece, rest = query;
     while (next_piece(&rest, '&', &piece)) {
@@ -183,28 +183,27 @@ static int parse_query(struct target *t, struct str query, ks_arena *mem, const 
         }
         struct str name, value = piece;
         next_piece(&value, '=', &name);
-        if (!value.at)
-            value = (struct str){"", 0};
-        if (!decode(&name, true, mem) || !decode(&value, true, mem)) {
+        bool has_value = value.at;
+        if (!decode(&name, true) || (has_value && !decode(&value, true))) {
             *ret_why = "The query has an escape that is none: % has to be followed by two "
                        "hexadecimal digits.";
             return -1;
         }
         t->query[t->query_count].name = name;
-        t->query[t->query_count++].value = value;
+        t->query[t->query_count++].value = has_value ? value : (struct str){"", 0};
     }
     return 0;
 }
 
 int target_parse(struct target *ret, struct str target, ks_arena *mem, const char **ret_why)
 {
-    struct str path = target, rest = target;
+    struct str rest = {arena_strndup(mem, target.at, target.len), target.len}, path = rest;
     ret->segment_count = 0;
     ret->query_count = 0;
     next_piece(&rest, '?', &path);
     if (parse_path(ret, path, mem, ret_why) < 0)
         return -1;
-    return rest.at ? parse_query(ret, rest, mem, ret_why) : 0;
+    return rest.at ? parse_query(ret, rest, ret_why) : 0;
 }
 
 /* ---- matching ---- */

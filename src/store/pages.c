@@ -18,7 +18,7 @@ struct page_file {
     sqlite3_file *real;
 };
 
-enum { SYNC_BYTES = 4 << 20 };
+enum { SYNC_BYTES = 1 << 20 };
 enum { VERIFY_BYTES = 64 * PAGE_BYTES, PAGE_DATA_BYTES = PAGE_BYTES - PAGE_RESERVED_BYTES };
 
 /* SQLite never writes the page at this offset, where its locks are. */
@@ -257,14 +257,23 @@ static sqlite3_vfs *base(sqlite3_vfs *vfs)
     return pages_of(vfs)->base;
 }
 
+/* What cannot be opened for writing, if only since there are no descriptors just now, SQLite opens
+ * for reading, and writes nothing into it any more until the next start. */
 static int vfs_open(sqlite3_vfs *vfs, sqlite3_filename name, sqlite3_file *file, int flags,
                     int *ret_flags)
 {
     struct page_file *f = of(file);
+    int got = 0;
     *f = (struct page_file){.pages = pages_of(vfs),
                             .is_database = flags & SQLITE_OPEN_MAIN_DB,
                             .real = (sqlite3_file *)(f + 1)};
-    int result = base(vfs)->xOpen(base(vfs), name, f->real, flags, ret_flags);
+    int result = base(vfs)->xOpen(base(vfs), name, f->real, flags, &got);
+    if (result == SQLITE_OK && flags & SQLITE_OPEN_READWRITE && got & SQLITE_OPEN_READONLY) {
+        f->real->pMethods->xClose(f->real);
+        return SQLITE_CANTOPEN;
+    }
+    if (ret_flags)
+        *ret_flags = got;
     if (f->real->pMethods)
         f->file.pMethods = &page_methods;
     return result;
