@@ -139,7 +139,8 @@ static void names_lose(struct disk *d)
     }
 }
 
-/* The system's cache drops what it shows but does not know to be unwritten. */
+/* The system's cache drops what it shows but does not know to be unwritten. Of what was cut off since
+ * it has nothing. */
 static void cache_forget(struct disk *d, struct disk_node *n)
 {
     if (n->lost_from == n->lost_until || !tape_once_in(d->tape, 2))
@@ -151,6 +152,8 @@ static void cache_forget(struct disk *d, struct disk_node *n)
     if (n->lost_until >= (int64_t)n->shown.len && (size_t)n->lost_from < n->shown.len)
         disk_bytes_cut(&n->shown, n->durable.len > (size_t)n->lost_from ? n->durable.len
                                                                         : (size_t)n->lost_from);
+    if (until > n->shown.len)
+        until = n->shown.len;
     if ((size_t)n->lost_from < until)
         disk_bytes_put(&n->shown, n->durable.at + n->lost_from, until - (size_t)n->lost_from,
                        n->lost_from);

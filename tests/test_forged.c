@@ -217,21 +217,23 @@ static void a_log_is_what_was_noted_or_cut_off_or_refused(void **state)
     assert_found(&env, 0, SETTLING_NONE);
     resize_log(&disk, "as it was");
     assert_int_equal(settling_begin(&env, "ram", 9), 1);
-    assert_found(&env, 0, SETTLING_WHOLE);
+    assert_found(&env, 0, SETTLING_BEGUN);
     resize_log(&disk, "as it was, and more");
-    assert_found(&env, 0, SETTLING_HALF);
+    assert_found(&env, 0, SETTLING_BEGUN);
+    assert_int_equal(ram_disk_make(&disk, "ram/checkpoint.db-wal")->bytes.len, 9);
     resize_log(&disk, "as it");
     assert_found(&env, -EBADMSG, SETTLING_NONE);
     resize_log(&disk, "not as it");
-    assert_found(&env, -EBADMSG, SETTLING_WHOLE);
+    assert_found(&env, -EBADMSG, SETTLING_NONE);
     resize_log(&disk, "");
     assert_found(&env, 0, SETTLING_NONE);
-    resize_log(&disk, "as it was");
+    resize_log(&disk, "as it was, and more");
     int64_t calls = disk.calls;
-    assert_found(&env, 0, SETTLING_WHOLE);
+    assert_found(&env, 0, SETTLING_BEGUN);
     calls = disk.calls - calls;
     for (int64_t i = 1; i <= calls; i++) {
         enum settling settling;
+        resize_log(&disk, "as it was, and more");
         disk.error = EIO;
         disk.fail_at = disk.calls + i;
         assert_int_equal(settling_find(&env, "ram", &settling), -EIO);

@@ -59,11 +59,12 @@ static int log_checksum(struct env *env, int file, int64_t len, uint64_t *ret)
     return result;
 }
 
-static int log_open(struct env *env, const char *folder, int *ret_file, int64_t *ret_size)
+static int log_open(struct env *env, const char *folder, enum disk_open how, int *ret_file,
+                    int64_t *ret_size)
 {
     char path[JOURNAL_PATH_MAX];
     segment_path(folder, "checkpoint.db-wal", path);
-    int result = env->disk_open(env->self, path, DISK_READ, ret_file);
+    int result = env->disk_open(env->self, path, how, ret_file);
     if (result < 0)
         return result;
     result = env->disk_size(env->self, *ret_file, ret_size);
@@ -111,7 +112,7 @@ int settling_begin(struct env *env, const char *folder, int64_t len)
     struct note note;
     int64_t size;
     int file;
-    int result = log_open(env, folder, &file, &size);
+    int result = log_open(env, folder, DISK_READ, &file, &size);
     if (result < 0)
         return result == -ENOENT ? 0 : result;
     note.len = len;
@@ -175,13 +176,18 @@ int settling_find(struct env *env, const char *folder, enum settling *ret)
     int result = read_note(env, folder, &note);
     if (result < 0)
         return result == -ENOENT || result == -EBADMSG ? 0 : result;
-    result = log_open(env, folder, &file, &size);
+    result = log_open(env, folder, DISK_WRITE, &file, &size);
     if (result < 0)
         return result == -ENOENT ? -EBADMSG : result;
-    result = size ? log_checksum(env, file, note.len, &checksum) : 0;
+    if (size) { /* else it was cut off: that is done when all is in the file */
+        result = log_checksum(env, file, note.len, &checksum);
+        if (result == 0 && checksum != note.checksum)
+            result = -EBADMSG;
+        if (result == 0 && size > note.len)
+            result = env->disk_truncate(env->self, file, note.len);
+        if (result == 0)
+            *ret = SETTLING_BEGUN;
+    }
     env->disk_close(env->self, file);
-    if (result < 0 || !size) /* cut off: that is done when all is in the file */
-        return result;
-    *ret = size == note.len ? SETTLING_WHOLE : SETTLING_HALF;
-    return checksum == note.checksum ? 0 : -EBADMSG;
+    return result;
 }

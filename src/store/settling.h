@@ -15,8 +15,7 @@
 
 enum settling {
     SETTLING_NONE, /* none was begun, or it came to its end */
-    SETTLING_HALF, /* one was begun, and what its log had is there */
-    SETTLING_WHOLE /* and nothing behind it: each byte of the log was synced */
+    SETTLING_BEGUN /* one was; its log is there, each byte of it synced, and nothing behind it */
 };
 
 /* Of the log's first len bytes, which have to stay as they are until it is settled: what is behind
@@ -25,7 +24,9 @@ enum settling {
 int settling_begin(struct env *env, const char *folder, int64_t len);
 /* Everything is in the file, which is synced; before anything else goes into the log. */
 void settling_end(struct env *env, const char *folder);
-/* At a start. 0, -EBADMSG when the log is not what it was, or what reading gave. */
+/* At a start. What is behind the log that was being settled is cut off: it may be in the system's
+ * cache alone, no page of it was copied, and the journal has all of it. 0, -EBADMSG when the log is
+ * not what it was, or what reading or cutting gave. */
 int settling_find(struct env *env, const char *folder, enum settling *ret);
 
 #endif
