@@ -300,7 +300,7 @@ int checkpoint_open(struct checkpoint *c, struct env *env, const char *folder, c
         return 0;
     }
     result = find_settling(c, ret_why, why_size);
-    if (result == 0 && c->settling == SETTLING_NONE)
+    if (result == 0 && c->settling != SETTLING_BEGUN)
         result = make_log_again(c, ret_why, why_size);
     return result == 0 ? open_existing(c, ret_why, why_size) : result;
 }
