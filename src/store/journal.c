@@ -35,7 +35,7 @@ enum { SEGMENTS_MANY = 8 }; /* each start begins one, so a round of saves is due
 
 static const struct journal_options defaults = {.segment_bytes = (size_t)16 << 20,
                                                 .first_bytes = (size_t)1 << 20,
-                                                .checkpoint_bytes = (size_t)64 << 20,
+                                                .checkpoint_bytes = (size_t)48 << 20,
                                                 .checkpoint_count = 200000,
                                                 .checkpoint_ms = 30000,
                                                 .save_count = 1000};
@@ -284,10 +284,10 @@ static void begin_round(struct journal *j)
 
 /* A round costs by the instance, and a start by the byte. Adds to a few lists fill the journal with
  * little to save, so they wait for long; what is opened fills the checkpoint. */
-static bool is_much(const struct journal *j, size_t times)
+static bool is_much(const struct journal *j)
 {
-    return j->taken_bytes + j->round_bytes >= times * j->options.checkpoint_bytes ||
-           j->store.table->dirty.count >= times * j->options.checkpoint_count;
+    return j->round_bytes >= j->options.checkpoint_bytes ||
+           j->store.table->dirty.count >= j->options.checkpoint_count;
 }
 
 static bool is_old(const struct journal *j, int64_t now_ns)
@@ -310,7 +310,7 @@ static void save_next(struct journal *j)
     }
     if (!j->dirty_ns)
         j->dirty_ns = j->changed_ns = now;
-    if (!j->is_in_round && (is_much(j, 1) || is_old(j, now)))
+    if (!j->is_in_round && (is_much(j) || is_old(j, now)))
         begin_round(j);
     if (j->is_in_round) {
         take_save(j);
@@ -322,7 +322,7 @@ static void save_next(struct journal *j)
  * when saves lag, commits wait for them: each for about as many instances as it has changed. */
 static bool is_behind(const struct journal *j)
 {
-    return j->saving && is_much(j, 2);
+    return j->saving && j->taken_bytes + j->round_bytes > j->options.checkpoint_bytes / 3 * 5;
 }
 
 static void journal_tick(struct store *s)
