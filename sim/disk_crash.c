@@ -139,8 +139,8 @@ static void names_lose(struct disk *d)
     }
 }
 
-/* The system's cache drops what it shows but does not know to be unwritten. Of what was cut off since
- * it has nothing. */
+/* The system's cache drops what it shows but does not know to be unwritten. Of what was cut off
+ * since it has nothing. */
 static void cache_forget(struct disk *d, struct disk_node *n)
 {
     if (n->lost_from == n->lost_until || !tape_once_in(d->tape, 2))
