@@ -121,7 +121,7 @@ static void run_full_disk(struct life *l, const struct filler *filler)
                 model_wrong(&l->model, "on a full disk it does not start: %d, %s", o.code, o.said);
         }
         filler->empty(l);
-        life_recover(l, true);
+        life_recover(l, false, true);
     }
 }
 

@@ -395,12 +395,12 @@ static bool await_service(struct life *l)
     return false;
 }
 
-void life_recover(struct life *l, bool is_to_kill)
+void life_recover(struct life *l, bool may_refuse, bool is_to_kill)
 {
     struct hammers h = {0};
     life_disarm(l);
     if (life_is_up(l) && await_service(l)) {
-        l->model.is_ending = false;
+        l->model.is_ending = may_refuse; /* the background may tell of the fault only now */
         model_look(&l->model, l->service.port, &l->random);
         uint64_t saves = life_calls(l, CALL_TRUNCATE, PLACE_WAL);
         save(l, &h);

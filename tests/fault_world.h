@@ -73,8 +73,8 @@ void life_arm(struct life *l, enum fault_call call, enum fault_place place, int 
 void life_disarm(struct life *l);
 void life_run(struct life *l, enum phase phase, struct observed *ret);
 /* Nothing fails any more: it serves again, after a start if it has ended or is to be killed, and
- * has everything. */
-void life_recover(struct life *l, bool is_to_kill);
+ * has everything. may_refuse: the background may meet the fault as late as now. */
+void life_recover(struct life *l, bool may_refuse, bool is_to_kill);
 /* A new folder, with nothing in it. */
 bool life_begin(struct life *l);
 /* Has clients ask; what was refused and cut is in ret's fields. */

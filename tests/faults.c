@@ -101,7 +101,7 @@ static void count_phase(struct sweep *s, enum phase phase)
     if (o.outcome != UNSEEN)
         model_wrong(&s->life.model, "%s without a fault: code %d, %s", phase_names[phase], o.code,
                     o.said);
-    life_recover(&s->life, true);
+    life_recover(&s->life, false, true);
 }
 
 /* ---- one fault ---- */
@@ -150,7 +150,7 @@ static void run_trial(struct sweep *s, const struct trial *t)
         say(t, &o, "nobody has decided what has to follow");
     else if (!is_right)
         say(t, &o, "not what has to follow");
-    life_recover(l, s->trials % 2);
+    life_recover(l, rule && rule->may & NOT_NOW, s->trials % 2);
     if (l->model.failed != failed)
         say(t, &o, "the model disagrees");
     else

@@ -3,6 +3,7 @@
 #include "base/die.h"
 
 #include <pthread.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -88,6 +89,19 @@ static void lane_init(struct lane *lane, struct workers *w, unsigned threads_max
     pthread_cond_init(&lane->has_work, NULL);
 }
 
+/* What ends the process is the loop's business: its thread can keep it waiting, others cannot. */
+static int thread_start(pthread_t *ret, struct lane *lane)
+{
+    sigset_t ends, before;
+    sigemptyset(&ends);
+    sigaddset(&ends, SIGTERM);
+    sigaddset(&ends, SIGINT);
+    pthread_sigmask(SIG_BLOCK, &ends, &before);
+    int error = pthread_create(ret, NULL, thread_main, lane);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return error;
+}
+
 struct workers *workers_new(unsigned activity_threads, void (*wake)(void *ctx), void *ctx)
 {
     struct workers *w = die_zalloc(sizeof *w);
@@ -111,7 +125,7 @@ void workers_submit(struct workers *w, struct job *job, bool is_activity)
     if (lane->idle) {
         pthread_cond_signal(&lane->has_work);
     } else if (!lane->is_ending && lane->threads < lane->threads_max) {
-        int error = pthread_create(&lane->ids[lane->threads], NULL, thread_main, lane);
+        int error = thread_start(&lane->ids[lane->threads], lane);
         if (!error)
             lane->threads++;
         else if (!lane->threads)
