@@ -34,15 +34,25 @@ int stop(struct world *w, int signal_number)
     return service_stop(&w->service, signal_number);
 }
 
-int set_up_stopped(void **state)
+static int set_up_with(void **state, const char *binary)
 {
     struct world *w = calloc(1, sizeof *w);
     assert_non_null(w);
     w->client.fd = -1;
     w->row = *state;
-    assert_int_equal(service_init(&w->service, service_binary()), 0);
+    assert_int_equal(service_init(&w->service, binary), 0);
     *state = w;
     return 0;
+}
+
+int set_up_stopped(void **state)
+{
+    return set_up_with(state, service_binary());
+}
+
+int set_up_here(void **state)
+{
+    return set_up_with(state, "/proc/self/exe");
 }
 
 int set_up(void **state)

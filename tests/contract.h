@@ -34,6 +34,7 @@ int stop(struct world *w, int signal_number);
  * names, or the registry beside the test program. */
 int set_up(void **state);
 int set_up_stopped(void **state);
+int set_up_here(void **state); /* stopped, too; the test program is its own service */
 int tear_down(void **state);
 
 /* ---- asking -------------------------------------------------------------------------------- */

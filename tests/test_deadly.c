@@ -155,14 +155,6 @@ static const ks_function functions[] = {
 static const char *const deadly[] = {"DEADLY=1", NULL};
 static const char *const mended[] = {NULL};
 
-static int set_up_here(void **state)
-{
-    struct world *w = calloc(1, sizeof *w);
-    client_init(&w->client, 0);
-    *state = w;
-    return service_init(&w->service, "/proc/self/exe");
-}
-
 /* By abort(), or by the page below a stack; ASan makes an exit code of that. */
 static void expect_death(struct world *w)
 {

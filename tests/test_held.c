@@ -206,15 +206,6 @@ static const ks_function functions[] = {
 
 static const char *const spins[] = {"SPINS=1", NULL}, *const mended[] = {NULL};
 
-static int set_up_here(void **state)
-{
-    struct world *w = calloc(1, sizeof *w);
-    assert_non_null(w);
-    client_init(&w->client, 0);
-    *state = w;
-    return service_init(&w->service, "/proc/self/exe");
-}
-
 static void live(struct world *w, const char *const settings[])
 {
     client_free(&w->client);

@@ -100,6 +100,7 @@ static void a_million_rounds_take_no_more_than_a_few(void **state)
 {
     struct world *w = *state;
     size_t folder = 0, resident = 0, looks = 0;
+    start(w, NULL);
     expect(get(w, "/api/Start/%d", rounds), 202, "");
     for (; strcmp(get(w, "/api/Left")->body, "true") != 0; looks++) {
         size_t folder_now = folder_bytes(w->service.data);
@@ -118,17 +119,6 @@ static void a_million_rounds_take_no_more_than_a_few(void **state)
     start(w, NULL);
     assert_in_range(resident_bytes(w->service.pid), 1, RESIDENT_MAX);
     expect(get(w, "/api/Left"), 200, "true");
-}
-
-static int set_up_here(void **state)
-{
-    struct world *w = calloc(1, sizeof *w);
-    client_init(&w->client, 0);
-    *state = w;
-    if (service_init(&w->service, "/proc/self/exe") < 0 || service_start(&w->service, NULL) < 0)
-        return -1;
-    client_init(&w->client, w->service.port);
-    return 0;
 }
 
 int main(int argc, char **argv)
