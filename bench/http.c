@@ -14,7 +14,7 @@
  * fixed rate, latency from when a request was due).
  *
  * A row of several connections begins when what the one before has left to save is saved. Saves of
- * its own come every five seconds at that load; that Add has them is seen in ten.
+ * its own come every six or seven seconds at that load; that Add has them is seen in ten.
  *
  * Add goes to 10,000 registries in turn; Finish ends what the row Open and a top-up opened; Peek
  * reads registries of five items; the mix is 10 % Open, 60 % Add, 20 % Peek, 5 % Stats, 5 % Finish.

@@ -313,26 +313,17 @@ static int open_server(struct host *h)
 
 /* ---- the end ---- */
 
-/* Of this thread, which alone takes them: see thread_start() in run/workers.c. */
-static void block_signals(bool is_blocked)
-{
-    sigset_t set;
-    sigemptyset(&set);
-    sigaddset(&set, SIGTERM);
-    sigaddset(&set, SIGINT);
-    pthread_sigmask(is_blocked ? SIG_BLOCK : SIG_UNBLOCK, &set, NULL);
-}
-
 /* SIGTERM may come again while the last save is made: it is ending already. Closing its handle sets
- * it to end the process, for a moment. */
+ * it to end the process, for a moment; meanwhile it waits for this thread, which alone takes it. */
 static void close_handles(struct host *h)
 {
-    block_signals(true);
+    sigset_t before;
+    signal_block(SIGTERM, &before);
     uv_close((uv_handle_t *)&h->timer, NULL);
     uv_close((uv_handle_t *)&h->terminate, NULL);
     uv_close((uv_handle_t *)&h->interrupt, NULL);
     signal(SIGTERM, SIG_IGN);
-    block_signals(false);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
 }
 
 static void on_drained(void *self)

@@ -124,7 +124,8 @@ struct instance *table_find(struct table *t, struct str id)
 /* With its id and name, or most of them. */
 static void ask_for(const struct instance *inst)
 {
-    prefetch(inst, sizeof *inst + 80);
+    if (inst)
+        prefetch(inst, sizeof *inst + 80);
 }
 
 /* Each loop reads only what the one before it has asked for. */

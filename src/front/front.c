@@ -96,7 +96,7 @@ static struct waiting next_waiting(struct front *f)
 }
 
 /* Most requests name what they are about at the end of their path. To look for one after the other
- * is to wait for memory again and again, a seventh of an Add; all at once they wait together. */
+ * is to wait for memory again and again, a tenth of an Add; all at once they wait together. */
 static void look_ahead(struct front *f)
 {
     struct str keys[TABLE_AHEAD_MAX];

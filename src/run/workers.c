@@ -89,14 +89,19 @@ static void lane_init(struct lane *lane, struct workers *w, unsigned threads_max
     pthread_cond_init(&lane->has_work, NULL);
 }
 
-/* What ends the process is the loop's business: its thread can keep it waiting, others cannot. */
+void signal_block(int number, sigset_t *ret_before)
+{
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, number);
+    pthread_sigmask(SIG_BLOCK, &set, ret_before);
+}
+
+/* SIGTERM is the loop's business: its thread can keep it waiting, others cannot. */
 static int thread_start(pthread_t *ret, struct lane *lane)
 {
-    sigset_t ends, before;
-    sigemptyset(&ends);
-    sigaddset(&ends, SIGTERM);
-    sigaddset(&ends, SIGINT);
-    pthread_sigmask(SIG_BLOCK, &ends, &before);
+    sigset_t before;
+    signal_block(SIGTERM, &before);
     int error = pthread_create(ret, NULL, thread_main, lane);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     return error;

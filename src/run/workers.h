@@ -12,6 +12,8 @@
 
 #include "base/env.h"
 
+#include <signal.h>
+
 struct workers;
 
 /* wake is called on any thread when something is done; it must only poke the loop. */
@@ -24,5 +26,8 @@ void workers_take_done(struct workers *w);
 void workers_end_activities(struct workers *w);
 /* The same, and the background's jobs all run. Then the threads are gone. */
 void workers_free(struct workers *w);
+/* The calling thread does not take that signal until *ret_before is set as its mask again. Workers
+ * never take SIGTERM. */
+void signal_block(int number, sigset_t *ret_before);
 
 #endif
